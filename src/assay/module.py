@@ -1,0 +1,319 @@
+"""PaperModule: the one road that every run takes, whatever it computes.
+
+A network, a bandit, a linear solver and a coupling algorithm are all LightningModules here. A run advances through
+*steps* (optimizer steps, rounds, problems); Lightning hands the module one *block* of steps at a time, which keeps
+the framework's cost per step negligible. Block ends are where measurements, checkpoints and interruptions happen, and
+they are a pure function of the configuration, so that an interrupted run ends with the numbers of a straight one.
+
+A paper extends `PaperModule` (or `GradientModule`, where a step is one step of an optimizer) and fills in:
+
+    build     create networks, data and state, drawing only from `self.seeds`
+    advance   do the steps start, ..., stop-1            (GradientModule: `objective` instead)
+    measure   numbers for the curves at a block end
+    finish    the final scalars, units and artefacts
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from assay.data.base import Data
+from assay.losses.base import Loss
+from assay.registry import Registry
+from assay.schedules.base import Schedule
+from assay.seeds import Seeds
+
+
+class Diverged(ArithmeticError):
+    """The run left the finite numbers."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The length of a run: a number of steps, or of passes over the training data.
+
+    Args:
+        steps: optimizer steps, rounds or problems.
+        epochs: passes over the training set (needs data).
+        batch: samples a step; None for the full batch.
+    """
+
+    steps: int | None = None
+    epochs: int | None = None
+    batch: int | None = None
+
+    def total(self, samples: int | None) -> int:
+        """Steps in all, for a training set of `samples` rows; the last batch of an epoch may be smaller."""
+        if self.steps is not None:
+            return self.steps
+        if self.epochs is None or samples is None:
+            raise ValueError("a budget needs steps, or epochs and a training set")
+        return self.epochs * math.ceil(samples / (self.batch or samples))
+
+
+@dataclass(frozen=True)
+class Block:
+    """The steps start, ..., stop-1."""
+
+    start: int
+    stop: int
+
+
+@dataclass
+class Curve:
+    """A measurement over the run: parallel lists of steps and values."""
+
+    step: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+
+
+class PaperModule(pl.LightningModule):
+    """Base class of everything that runs.
+
+    Class attributes:
+        takes: the kinds of parts the module uses; only those enter the configuration and the signature.
+        block_steps: the longest block. It bounds the work lost when a run is killed and changes no number.
+
+    Attributes set by `attach`:
+        seeds: the run's named random axes.
+        budget: the run's length.
+        data, model, loss, optimizer_part, schedule: the parts taken; models and optimizers as factories.
+        inputs: records of other runs that this one needs, by name.
+    """
+
+    takes: ClassVar[tuple[str, ...]] = ()
+    block_steps: ClassVar[int] = 50
+
+    data: Data
+    loss: Loss
+    schedule: Schedule
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.steps_done = 0
+        self.scalars: dict[str, float] = {}
+        self.units: list[dict[str, Any]] = []
+        self.curves: dict[str, Curve] = {}
+        self.artefacts: dict[str, Mapping[str, Any]] = {}
+        self._tracked: dict[str, float] = {}
+
+    # -- what a paper fills in ------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Create networks, data and state. Runs once, on the CPU, before the first step and before any resume."""
+
+    def advance(self, start: int, stop: int) -> None:
+        """Do the steps start, ..., stop-1."""
+        raise TypeError(f"{type(self).__name__} does not say how to advance")
+
+    def measure(self) -> Mapping[str, float]:
+        """Numbers for the curves after `self.steps_done` steps; called at every step of `measure_at`."""
+        return {}
+
+    def measure_at(self, total: int) -> Iterable[int]:
+        """The steps at which to measure; by default about 50, evenly spaced, the first and last included."""
+        return even_steps(total, 50)
+
+    def finish(self) -> None:
+        """Set the final `scalars`, `units` and `artefacts`."""
+
+    def extra_state(self) -> dict[str, Any]:
+        """State beyond tensors registered in the module, as plain containers and tensors (checkpoints hold no code)."""
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `extra_state` returned."""
+
+    # -- what a paper calls ---------------------------------------------------------------------------------------
+
+    @property
+    def total(self) -> int:
+        """The run's number of steps."""
+        return self.budget.total(len(self.data.train) if "data" in self.takes else None)
+
+    def scalar(self, name: str, value: float | Tensor) -> None:
+        """Record a final measurement."""
+        self.scalars[name] = float(value)
+
+    def unit(self, unit: str | int, **values: str | float) -> None:
+        """Record one replicated thing (a problem, a data set, an architecture): its id, named axes and values."""
+        self.units.append({"unit": str(unit), **{key: _plain_number(value) for key, value in values.items()}})
+
+    def track(self, name: str, value: float | Tensor) -> None:
+        """Note a number that `advance` computes anyway, to be put on the curve at the next measurement."""
+        self._tracked[name] = value  # type: ignore[assignment]
+
+    def arrays(self, name: str, **arrays: Any) -> None:
+        """Keep arrays as an artefact that other runs can need."""
+        self.artefacts[name] = arrays
+
+    # -- the machinery --------------------------------------------------------------------------------------------
+
+    def attach(self, seeds: Seeds, budget: Budget, parts: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
+        """Give the module its seeds, its length, its parts and the artefacts it needs."""
+        self.seeds, self.budget, self.inputs = seeds, budget, dict(inputs)
+        for kind, part in parts.items():
+            setattr(self, {"optimizer": "optimizer_part", "model": "model_part"}.get(kind, kind), part)
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks from `steps_done` on. Ends fall on multiples of `block_steps` and on every measured step."""
+        total = self.total
+        ends = {*range(0, total, self.block_steps), total, *self.measure_at(total)}
+        for stop in sorted(end for end in ends if self.steps_done < end <= total):
+            yield Block(self.steps_done, stop)
+
+    def train_dataloader(self) -> Iterable[Block]:
+        """Lightning's loader: a stream of blocks."""
+        return _Stream(self)
+
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        """One block."""
+        self.advance(block.start, block.stop)
+        self.steps_done = block.stop
+
+    def configure_optimizers(self) -> None:
+        """Raw optimizers are stepped inside `advance`; Lightning has none to manage."""
+        return None
+
+    def take_measurement(self) -> dict[str, float]:
+        """Measure now, append to the curves and return the values."""
+        tracked = {name: float(value) for name, value in self._tracked.items()}
+        values = {**tracked, **{name: float(value) for name, value in self.measure().items()}}
+        self._tracked.clear()
+        for name, value in values.items():
+            curve = self.curves.setdefault(name, Curve())
+            curve.step.append(self.steps_done)
+            curve.value.append(value)
+        return values
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to go on: tensors, numbers and plain containers only."""
+        return {
+            "steps_done": self.steps_done,
+            "module": self.state_dict(),
+            "extra": self.extra_state(),
+            "tracked": {name: float(value) for name, value in self._tracked.items()},
+            "scalars": dict(self.scalars),
+            "units": list(self.units),
+            "curves": {name: {"step": c.step, "value": c.value} for name, c in self.curves.items()},
+            "rng": torch.get_rng_state(),
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.load_state_dict(state["module"])
+        self.load_extra_state(state["extra"])
+        self.steps_done = state["steps_done"]
+        self._tracked = dict(state["tracked"])
+        self.scalars, self.units = dict(state["scalars"]), list(state["units"])
+        self.curves = {name: Curve(list(c["step"]), list(c["value"])) for name, c in state["curves"].items()}
+        torch.set_rng_state(state["rng"])
+
+
+class GradientModule(PaperModule):
+    """A run whose step is one step of an optimizer on `objective`.
+
+    A subclass creates its networks in `build`, calls `self.optimize(...)` there, and defines `objective`.
+    """
+
+    clip_norm: float | None = None
+    optimizer: Optimizer
+
+    def objective(self, index: Tensor) -> Tensor:
+        """The scalar to minimise on the training rows `index` ([batch] positions, on the run's device)."""
+        raise TypeError(f"{type(self).__name__} does not define its objective")
+
+    def after_step(self, step: int) -> None:
+        """Called after each optimizer step."""
+
+    def optimize(self, params: Iterable[nn.Parameter] | Iterable[dict[str, Any]]) -> None:
+        """Build the chosen optimizer over parameters or groups; each group's rate is scaled by the schedule."""
+        self.optimizer = self.optimizer_part(params)
+        self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def advance(self, start: int, stop: int) -> None:
+        """Optimizer steps start, ..., stop-1."""
+        total, losses = self.total, []
+        for step in range(start, stop):
+            self.set_rates(step, total)
+            loss = self.objective(self.batch(step))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.parameters(), self.clip_norm)
+            self.optimizer.step()
+            self.after_step(step)
+            losses.append(loss.detach())
+        mean = torch.stack(losses).mean()
+        if not torch.isfinite(mean):
+            raise Diverged(f"the training loss is {mean.item()} at step {stop} of {total}")
+        self.track("train/loss", mean)
+
+    def set_rates(self, step: int, total: int) -> None:
+        """Scale every group's base learning rate by the schedule."""
+        factor = self.schedule.factor(step, total) if "schedule" in self.takes else 1.0
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = base * factor
+
+    def batch(self, step: int) -> Tensor:
+        """Positions of the training rows of a step, [batch]. The order of epoch e is a function of (seed, e) alone."""
+        samples = len(self.data.train)
+        size = self.budget.batch or samples
+        epoch, within = divmod(step, math.ceil(samples / size))
+        if epoch != self._epoch:
+            order = torch.randperm(samples, generator=self.seeds.torch("order", epoch))
+            self._epoch, self._order = epoch, order.to(self.device)
+        return self._order[within * size : (within + 1) * size]
+
+    def checkpoint(self) -> dict[str, Any]:
+        """The module's checkpoint with the optimizer's state."""
+        return {**super().checkpoint(), "optimizer": self.optimizer.state_dict()}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        super().resume(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+modules: Registry[PaperModule] = Registry("module", PaperModule)
+
+
+def even_steps(total: int, points: int) -> list[int]:
+    """At most `points` + 1 steps from 0 to `total`, evenly spaced, both ends included."""
+    return sorted({round(i * total / min(points, max(total, 1))) for i in range(min(points, max(total, 1)) + 1)})
+
+
+def log_steps(total: int, points: int) -> list[int]:
+    """About `points` steps from 0 to `total`, evenly spaced in log, both ends included."""
+    grid = {round(math.exp(math.log(total) * i / (points - 1))) for i in range(points)} if total > 1 else set()
+    return sorted({0, *grid, total})
+
+
+class _Stream:
+    """The blocks of a module as an iterable with a length, as Lightning likes its loaders."""
+
+    def __init__(self, module: PaperModule) -> None:
+        self.module = module
+
+    def __iter__(self) -> Iterator[Block]:
+        return self.module.blocks()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.module.blocks())
+
+
+def _plain_number(value: Any) -> str | float | int:
+    if isinstance(value, (str, int)):
+        return value
+    return float(value)

@@ -1,0 +1,132 @@
+"""Results: the tables that checks and figures read.
+
+A `Results` is all that judging needs, and nothing else: three long tables and what the plan expected. It is built
+from a store of records or read back from a paper's committed `results/`, with the same verdicts either way.
+
+    runs     one row per (experiment, arm, axes, seed): its signature, its axis columns, its scalars
+    units    one row per replicated thing inside a run: `unit`, named axes, values, and the run's columns
+    curves   one row per point: `name`, `step`, `value`, and the run's columns
+
+Axis columns carry the dotted name of the value they set ("optimizer.lr"), scalars carry slashes ("test/accuracy").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+KEYS = ["experiment", "arm", "seed", "signature", "registered"]
+"""Columns that every table has: which cell of which experiment a row belongs to, and its run."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the registered plan of one experiment holds, and what of it is there."""
+
+    planned: int
+    done: int
+    failed: int = 0
+    stale: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every registered run of the experiment has a record."""
+        return self.done == self.planned and self.planned > 0
+
+
+@dataclass(frozen=True)
+class Results:
+    """The tables of one paper at one scale.
+
+    Attributes:
+        runs, units, curves: see the module's docstring.
+        expected: by experiment, how many registered runs there should be and are.
+        selections: by experiment, the tables of its selection stages (candidates, scores, winner).
+        failures: runs that failed: signature, experiment, arm, seed, class and message.
+        facts: provenance of the whole: commit, versions, durations.
+    """
+
+    paper: str
+    scale: str
+    runs: pl.DataFrame
+    units: pl.DataFrame
+    curves: pl.DataFrame
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    selections: Mapping[str, Any] = field(default_factory=dict)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, experiment: str, table: str = "runs", arm: str | None = None, **where: Any) -> pl.DataFrame:
+        """Rows of one experiment in a table ("runs", "units", "curves").
+
+        Args:
+            experiment: its name.
+            table: which table.
+            arm: only this arm.
+            where: only rows whose column has this value; write dots in axis names as double underscores
+                (`optimizer__lr=0.1`).
+        """
+        frame: pl.DataFrame = getattr(self, table)
+        if frame.is_empty():
+            return frame
+        frame = frame.filter(pl.col("experiment") == experiment)
+        if arm is not None:
+            frame = frame.filter(pl.col("arm") == arm)
+        for key, value in where.items():
+            column = key.replace("__", ".")
+            if column not in frame.columns:
+                raise KeyError(f"{experiment}: no column '{column}' in {table}; there is {sorted(frame.columns)}")
+            frame = frame.filter(pl.col(column) == value)
+        return frame.select([c for c in frame.columns if not frame[c].is_null().all()] if len(frame) else frame.columns)
+
+    def curve(self, experiment: str, name: str, arm: str | None = None, **where: Any) -> pl.DataFrame:
+        """The points of one curve, sorted by run and step."""
+        frame = self.of(experiment, "curves", arm, name=name, **where)
+        return frame.sort("signature", "step") if len(frame) else frame
+
+    def only(self, registered: bool) -> Results:
+        """The results with the registered seeds alone (or unchanged)."""
+        if not registered:
+            return self
+        frames = {name: _registered(getattr(self, name)) for name in ("runs", "units", "curves")}
+        return Results(
+            self.paper, self.scale, **frames, expected=self.expected, selections=self.selections,
+            failures=self.failures, facts=self.facts,
+        )  # fmt: skip
+
+    @property
+    def extended(self) -> bool:
+        """Whether there are seeds beyond the registered ones."""
+        return bool(len(self.runs)) and not bool(self.runs["registered"].all())
+
+    def save(self, folder: Path) -> None:
+        """Write the tables as parquet and the rest as JSON, small enough to commit."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("runs", "units", "curves"):
+            getattr(self, name).write_parquet(folder / f"{name}.parquet", compression="zstd", compression_level=19)
+        rest = {
+            "paper": self.paper,
+            "scale": self.scale,
+            "expected": {name: vars(value) for name, value in self.expected.items()},
+            "selections": self.selections,
+            "failures": self.failures,
+            "facts": self.facts,
+        }
+        (folder / "results.json").write_text(json.dumps(rest, indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Results:
+        """Read what `save` wrote."""
+        rest = json.loads((folder / "results.json").read_text())
+        frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")}
+        expected = {name: Expected(**value) for name, value in rest.pop("expected").items()}
+        return cls(**frames, expected=expected, **rest)
+
+
+def _registered(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter(pl.col("registered")) if len(frame) else frame
