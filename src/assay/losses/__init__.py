@@ -1,0 +1,47 @@
+"""Losses: scores and targets in, one value per sample out."""
+
+from assay.losses.base import Loss, losses
+from assay.losses.cross_entropy import CrossEntropy
+from assay.losses.ldr import ALDRLoss, LDRLoss
+from assay.losses.robust import (
+    AGCELoss,
+    AULLoss,
+    BrierLoss,
+    CSLoss,
+    GCELoss,
+    JSLoss,
+    MAELoss,
+    NCEAGCELoss,
+    NCEAULLoss,
+    NCELoss,
+    NCERCELoss,
+    RCELoss,
+    RLLLoss,
+    SCELoss,
+    TruncatedGCELoss,
+    WWLoss,
+)
+
+__all__ = [
+    "AGCELoss",
+    "ALDRLoss",
+    "AULLoss",
+    "BrierLoss",
+    "CSLoss",
+    "CrossEntropy",
+    "GCELoss",
+    "JSLoss",
+    "LDRLoss",
+    "Loss",
+    "MAELoss",
+    "NCEAGCELoss",
+    "NCEAULLoss",
+    "NCELoss",
+    "NCERCELoss",
+    "RCELoss",
+    "RLLLoss",
+    "SCELoss",
+    "TruncatedGCELoss",
+    "WWLoss",
+    "losses",
+]

@@ -1,0 +1,6 @@
+"""Models: factories that take the shape of an input and the number of outputs when the run is built."""
+
+from assay.models.base import models
+from assay.models.mlp import MLP
+
+__all__ = ["MLP", "models"]
