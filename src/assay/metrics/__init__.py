@@ -1,0 +1,1 @@
+"""Measurements that papers share: functions of arrays and tensors, nothing registered."""
