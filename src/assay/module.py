@@ -82,6 +82,8 @@ class PaperModule(pl.LightningModule):
     Class attributes:
         takes: the kinds of parts the module uses; only those enter the configuration and the signature.
         block_steps: the longest block. It bounds the work lost when a run is killed and changes no number.
+        default_parts: what is chosen for a kind that the configuration leaves open.
+        device_free: the module computes in numpy; it runs on the CPU whatever the trainer's device.
 
     Attributes set by `attach`:
         seeds: the run's named random axes.
@@ -92,6 +94,8 @@ class PaperModule(pl.LightningModule):
 
     takes: ClassVar[tuple[str, ...]] = ()
     block_steps: ClassVar[int] = 50
+    default_parts: ClassVar[Mapping[str, str]] = {"schedule": "constant"}
+    device_free: ClassVar[bool] = False
 
     data: Data
     loss: Loss

@@ -48,6 +48,7 @@ class Part:
     source: str
     fields: Mapping[str, Field]
     neutral: Mapping[str, Any] = field(default_factory=dict)
+    reduced: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def doc(self) -> str:
@@ -84,7 +85,12 @@ class Registry(Generic[T]):
         KINDS[kind] = self
 
     def register(
-        self, name: str, *, source: str = "", neutral: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        source: str = "",
+        neutral: Mapping[str, Any] | None = None,
+        reduced: Mapping[str, Any] | None = None,
     ) -> Callable[[Callable[..., Any]], Any]:
         """Register a class or factory under a name.
 
@@ -93,6 +99,8 @@ class Registry(Generic[T]):
             source: the paper or library that the part follows.
             neutral: for parameters added later, the value at which the part computes what it did before; a
                 parameter at its neutral value is left out of signatures, so that old records stay valid.
+            reduced: values that make a tiny version of a big part (depth, width, sizes); a paper-scale configuration
+                is tried out with them.
         """
 
         def decorate(target: Callable[..., Any]) -> Any:
@@ -100,10 +108,10 @@ class Registry(Generic[T]):
             if known is not None and _origin(known.target) != _origin(target):
                 raise ValueError(f"{self.kind} '{name}' is registered twice: {known.target!r} and {target!r}")
             fields = _fields(target, self.late)
-            extra = set(neutral or {}) - set(fields)
+            extra = {*(neutral or {}), *(reduced or {})} - set(fields)
             if extra:
-                raise ValueError(f"{self.kind} '{name}': neutral values for unknown parameters {sorted(extra)}")
-            self.parts[name] = Part(self.kind, name, target, source, fields, dict(neutral or {}))
+                raise ValueError(f"{self.kind} '{name}': values for unknown parameters {sorted(extra)}")
+            self.parts[name] = Part(self.kind, name, target, source, fields, dict(neutral or {}), dict(reduced or {}))
             return target
 
         return decorate

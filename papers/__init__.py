@@ -1,0 +1,1 @@
+"""The papers that Assay reproduces, one folder each."""

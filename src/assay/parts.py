@@ -1,0 +1,65 @@
+"""Loads parts: importing a package is what registers its parts.
+
+Every subpackage of `assay` with a module `base` holds the parts of one kind or more. A paper's parts register when
+its folder's modules are imported; nothing outside this file imports a paper, and it does so by the name it is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+import assay
+from assay import places
+from assay.errors import unknown
+from assay.registry import KINDS, Part
+
+NOT_RUN = {"claims", "figures"}
+"""Modules of a paper that runs never import: what judges and draws."""
+
+
+def papers() -> list[str]:
+    """Slugs of the papers that are here: folders of `papers/` with a configuration of the same name."""
+    return sorted(path.stem for path in (places.CONF / "paper").glob("*.yaml") if (places.PAPERS / path.stem).is_dir())
+
+
+def check_paper(slug: str) -> str:
+    """The slug, if there is such a paper; else an error with the nearest names."""
+    if slug not in papers():
+        raise unknown("paper", slug, papers())
+    return slug
+
+
+@functools.cache
+def load_shared() -> None:
+    """Register the parts that papers share."""
+    for module in pkgutil.iter_modules(assay.__path__):
+        if module.ispkg and (Path(next(iter(assay.__path__))) / module.name / "base.py").exists():
+            importlib.import_module(f"assay.{module.name}")
+    importlib.import_module("assay.classifier")
+
+
+@functools.cache
+def load_paper(slug: str) -> None:
+    """Register the shared parts and those of one paper."""
+    load_shared()
+    folder = places.PAPERS / check_paper(slug)
+    for path in sorted(folder.glob("*.py")):
+        if path.stem not in NOT_RUN and path.stem != "__init__":
+            importlib.import_module(f"papers.{slug}.{path.stem}")
+
+
+def paper_module(slug: str, name: str) -> ModuleType | None:
+    """One of a paper's modules that runs don't import ("claims", "figures"), or None where there is none."""
+    if not (places.PAPERS / check_paper(slug) / f"{name}.py").exists():
+        return None
+    load_paper(slug)
+    return importlib.import_module(f"papers.{slug}.{name}")
+
+
+def everything() -> list[Part]:
+    """All registered parts."""
+    return [part for kind in sorted(KINDS) for part in KINDS[kind]]

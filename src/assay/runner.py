@@ -1,0 +1,350 @@
+"""One run, from a configuration to a record: seed, build, fit, finish, write.
+
+Everything that runs goes through `execute`: a worker of a sweep, a task on a cluster, `python -m assay.train` and
+`assay run`. It owns the run's lock, resumes from the newest valid checkpoint, and leaves a record or, when the run
+failed, a record that says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import resource
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+
+from assay import compose, places, provenance
+from assay.errors import DataMissing, UserError
+from assay.module import Budget, Diverged, PaperModule
+from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
+from assay.registry import KINDS
+from assay.seeds import Seeds
+
+CHECKPOINT_SECONDS = 60.0
+KEEP_CHECKPOINTS = 2
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its checkpoint lets the next one go on."""
+
+
+@dataclass
+class Hooks:
+    """What the surroundings want to know of a run, or tell it.
+
+    Attributes:
+        should_stop: asked at every block end; True interrupts with a checkpoint.
+        progress: told (steps done, total) at block ends.
+        logger: a Lightning logger that receives the curves live, if any.
+        checkpoint_seconds: time between two checkpoints; 0 for one at every block end.
+    """
+
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Callable[[int, int], None] = lambda done, total: None
+    logger: Any = None
+    checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("ASSAY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS)))
+
+
+def code_of(config: Mapping[str, Any], store: Store) -> str:
+    """The code digest of a run: of the parts that it builds, and of the runs whose artefacts it reads."""
+    own = provenance.digest_of(compose.chosen_parts(config))
+    needed = [store.read(signature) for signature in sorted(config.get("inputs", {}).values())]
+    if not needed:
+        return own
+    text = " ".join([own, *(record.code if record else "missing" for record in needed)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None, again: bool = False) -> Record | None:
+    """Do one run and keep its record.
+
+    Args:
+        config: a configuration as `compose.assemble` returns it.
+        store: where its record goes.
+        hooks: what to ask and tell while running.
+        again: run even if there is a record that is done and fresh.
+
+    Returns:
+        The record, or None while someone else is at this run.
+
+    Raises:
+        Interrupted: `hooks.should_stop` said so; a checkpoint is kept.
+        UserError: results cannot be written.
+    """
+    hooks = hooks or Hooks()
+    signature = compose.signature(config)
+    folder = store.run_folder(signature)
+    lock = Lock(folder)
+    try:
+        if not lock.acquire():
+            return None
+    except OSError as error:
+        raise storage_error(error, folder) from None
+    try:
+        code = code_of(config, store)
+        known = store.read(signature)
+        if known is not None and known.status == "done" and known.code == code and not again:
+            return known
+        record = _attempt(dict(config), signature, code, store, folder, hooks)
+        if lock.owned():  # a late finish by a former owner is discarded
+            store.write(record)
+            if record.status == "done":
+                store.forget_run(signature)
+        return record
+    finally:
+        lock.release()
+
+
+def _attempt(
+    config: dict[str, Any], signature: str, code: str, store: Store, folder: Path, hooks: Hooks
+) -> Record:
+    started = time.time()
+    record = Record(signature, code, "done", config)
+    try:
+        module = build(config, store, folder)
+        log = _EventLog(folder / "events.jsonl")
+        checkpoints = _Checkpoints(folder, signature, code)
+        state = checkpoints.newest()
+        if state is not None:
+            module.resume(state)
+        log.keep_until(module.steps_done)
+        _fit(module, config, hooks, log, checkpoints)
+        module.finish()
+        log.write({"step": module.steps_done, "scalars": module.scalars})
+        log.close()
+        record.scalars = {name: float(value) for name, value in module.scalars.items()}
+        record.units = module.units
+        record.curves = {name: {"step": c.step, "value": c.value} for name, c in module.curves.items()}
+        record.artefacts = {name: store.keep_artefact(_npz(arrays)) for name, arrays in module.artefacts.items()}
+    except (Interrupted, StorageError):
+        raise
+    except OSError as error:
+        if error.errno is not None and isinstance(storage_error(error, folder), StorageError) and error.errno in (28, 122, 30):
+            raise storage_error(error, folder) from None
+        _fail(record, error)
+    except Exception as error:
+        _fail(record, error)
+    record.provenance = {
+        "seconds": round(time.time() - started, 4),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "threads": torch.get_num_threads(),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **provenance.commit(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "schema": compose.SIGNATURE_SCHEMA,
+    }
+    if torch.cuda.is_available() and config["trainer"]["device"] == "cuda":
+        record.provenance["gpu"] = torch.cuda.get_device_name()
+        record.provenance["gpu_peak_mib"] = torch.cuda.max_memory_allocated() // 2**20
+    return record
+
+
+def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | None = None) -> PaperModule:
+    """The module of a configuration, its data loaded and its networks drawn, ready for the first step."""
+    torch.set_num_threads(config["trainer"]["threads"])
+    seeds = Seeds(config["seed"])
+    # Named axes are what papers draw from; the global generators are set for libraries that know no other.
+    torch.manual_seed(seeds.axis("global"))
+    np.random.seed(seeds.axis("global") % 2**32)  # noqa: NPY002
+    random.seed(seeds.axis("global"))
+    module: PaperModule = KINDS["module"].build(config["module"])
+    built = {kind: KINDS[kind].build(config[kind]) for kind in module.takes}
+    inputs = {name: _input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
+    if "data" in built:
+        built["data"].load(seeds)
+    module.attach(seeds, Budget(**config["budget"]), built, inputs)
+    module.build()
+    return module
+
+
+def _input_folder(name: str, needed: str, store: Store | None, folder: Path | None) -> Path:
+    """A folder in which a needed run's artefacts lie under their names."""
+    record = store.read(needed) if store else None
+    if record is None or store is None or folder is None or not store.artefacts_whole(record):
+        raise UserError(f"the input '{name}' (run {needed}) is not there; run its experiment first")
+    target = folder / "inputs" / name
+    target.mkdir(parents=True, exist_ok=True)
+    for artefact, file in record.artefacts.items():
+        link = target / f"{artefact}.npz"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(store.artefact(file), target))
+    return target
+
+
+def make_trainer(config: Mapping[str, Any], callbacks: list[Any], logger: Any = None) -> pl.Trainer:
+    """A Lightning Trainer with everything switched off that Assay does itself."""
+    cuda = config["trainer"]["device"] == "cuda"
+    if cuda and not torch.cuda.is_available():
+        raise UserError("trainer.device=cuda: this machine has no usable GPU (try trainer=cpu)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pl.Trainer(
+            accelerator="gpu" if cuda else "cpu",
+            devices=1,
+            precision={"32": "32-true", "64": "64-true"}.get(config["trainer"]["precision"], config["trainer"]["precision"]),
+            max_epochs=1,
+            logger=logger or False,
+            callbacks=callbacks,
+            # Slurm's variables describe the job, not this run; signals have one owner and it is not Lightning.
+            plugins=[LightningEnvironment()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+        )
+
+
+def _fit(module: PaperModule, config: Mapping[str, Any], hooks: Hooks, log: _EventLog, checkpoints: _Checkpoints) -> None:
+    plain = {**config, "trainer": {**config["trainer"], "device": "cpu"}} if module.device_free else config
+    trainer = make_trainer(plain, [_AtBlockEnds(module, hooks, log, checkpoints)], hooks.logger)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(module)
+
+
+class _AtBlockEnds(pl.Callback):
+    """Measures, logs, checkpoints and listens for a stop, at block ends only."""
+
+    def __init__(self, module: PaperModule, hooks: Hooks, log: _EventLog, checkpoints: _Checkpoints) -> None:
+        self.hooks, self.log, self.checkpoints = hooks, log, checkpoints
+        self.total = module.total
+        self.measured = set(module.measure_at(self.total))
+        self.saved = time.monotonic()
+        self.began_at = module.steps_done
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if "data" in pl_module.takes:
+            pl_module.data.move(pl_module.device)
+        if pl_module.steps_done == 0 and 0 in self.measured:
+            self._measure(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if pl_module.steps_done in self.measured:
+            self._measure(trainer, pl_module)
+        done = pl_module.steps_done
+        self.hooks.progress(done, self.total)
+        last = done >= self.total
+        stop = not last and self.hooks.should_stop()
+        if not last and (stop or time.monotonic() - self.saved >= self.hooks.checkpoint_seconds):
+            self.log.flush()
+            self.checkpoints.save(pl_module)
+            self.saved = time.monotonic()
+        if stop:
+            raise Interrupted(f"stopped after step {done} of {self.total}")
+
+    def _measure(self, trainer: pl.Trainer, module: PaperModule) -> None:
+        values = module.take_measurement()
+        if values:
+            self.log.write({"step": module.steps_done, **values})
+            if trainer.logger is not None:
+                trainer.logger.log_metrics(values, step=module.steps_done)
+
+
+class _EventLog:
+    """A run's local event log: one JSON line a measurement; what dashboards are fed from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[bytes] = []
+
+    def keep_until(self, step: int) -> None:
+        """Drop events after a step: they belong to work that was lost and is done again."""
+        kept: list[bytes] = []
+        if step and self.path.exists():
+            for line in self.path.read_bytes().splitlines():
+                try:
+                    event = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    break
+                if event["step"] <= step and "scalars" not in event:
+                    kept.append(line)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = self.path.open("wb")
+        self.file.write(b"".join(line + b"\n" for line in kept))
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Append an event; non-finite numbers become words."""
+        clean = {k: v if not isinstance(v, float) or np.isfinite(v) else str(v) for k, v in event.items()}
+        self.file.write(orjson.dumps(clean) + b"\n")
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self.file.flush()
+
+    def close(self) -> None:
+        """Finish the log."""
+        self.file.close()
+
+
+class _Checkpoints:
+    """The newest checkpoints of a run: checksummed, written whole, loaded without running any code."""
+
+    def __init__(self, folder: Path, signature: str, code: str) -> None:
+        self.folder, self.signature, self.code = folder, signature, code
+
+    def save(self, module: PaperModule) -> None:
+        """Write a checkpoint and drop all but the last two."""
+        buffer = io.BytesIO()
+        torch.save({**module.checkpoint(), "signature": self.signature, "code": self.code}, buffer)
+        content = buffer.getvalue()
+        write_atomically(self.folder / f"checkpoint-{module.steps_done:012d}.pt", hashlib.sha256(content).digest() + content)
+        for old in sorted(self.folder.glob("checkpoint-*.pt"))[:-KEEP_CHECKPOINTS]:
+            old.unlink(missing_ok=True)
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole and was made by the same code; None to start afresh."""
+        for path in sorted(self.folder.glob("checkpoint-*.pt"), reverse=True):
+            content = path.read_bytes()
+            if hashlib.sha256(content[32:]).digest() != content[:32]:
+                continue
+            state: dict[str, Any] = torch.load(io.BytesIO(content[32:]), weights_only=True)
+            if state["signature"] == self.signature and state["code"] == self.code:
+                return state
+        return None
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: np.asarray(value) for name, value in arrays.items()})
+    return buffer.getvalue()
+
+
+def _fail(record: Record, error: BaseException) -> None:
+    record.status = "failed"
+    text = "".join(traceback.format_exception(error))
+    record.failure = {"class": failure_class(error), "message": _scrub(f"{type(error).__name__}: {error}")[:2000], "traceback": _scrub(text)[-8000:]}
+
+
+def failure_class(error: BaseException) -> str:
+    """Which of the known classes of failure an exception belongs to."""
+    text = str(error).lower()
+    memory = "out of memory" in text or "can't allocate memory" in text or "cannot allocate memory" in text
+    if isinstance(error, MemoryError) or memory or getattr(error, "errno", None) == 12:
+        return "oom"
+    if isinstance(error, (Diverged, FloatingPointError)):
+        return "nan"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, DataMissing):
+        return "data"
+    return "code"
+
+
+def _scrub(text: str) -> str:
+    """Text without this machine's paths."""
+    return text.replace(str(places.ROOT) + os.sep, "").replace(str(Path.home()), "~")
