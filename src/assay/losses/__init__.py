@@ -21,6 +21,7 @@ from assay.losses.robust import (
     TruncatedGCELoss,
     WWLoss,
 )
+from assay.losses.squared import SquaredError
 
 __all__ = [
     "AGCELoss",
@@ -41,6 +42,7 @@ __all__ = [
     "RCELoss",
     "RLLLoss",
     "SCELoss",
+    "SquaredError",
     "TruncatedGCELoss",
     "WWLoss",
     "losses",
