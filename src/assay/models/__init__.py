@@ -1,6 +1,7 @@
 """Models: factories that take the shape of an input and the number of outputs when the run is built."""
 
 from assay.models.base import models
+from assay.models.centred import Centred
 from assay.models.mlp import MLP
 
-__all__ = ["MLP", "models"]
+__all__ = ["MLP", "Centred", "models"]
