@@ -1,0 +1,5 @@
+"""Environments with gymnasium's interface and their exact laws."""
+
+from assay.envs.gridworld import ACTIONS, GridWorld
+
+__all__ = ["ACTIONS", "GridWorld"]
