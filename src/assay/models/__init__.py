@@ -2,6 +2,7 @@
 
 from assay.models.base import models
 from assay.models.centred import Centred
+from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.mlp import MLP
 
-__all__ = ["MLP", "Centred", "models"]
+__all__ = ["MLP", "Centred", "GaussianMixturePotential", "models"]
