@@ -1,6 +1,33 @@
-"""Data sets: tensors that stay on the run's device and are indexed."""
+"""Data sets: resident tensors, drawn into splits by seed, fetched and checked in one place."""
 
 from assay.data.base import Data, Split, data
+from assay.data.digits_translation import DigitsTranslation
+from assay.data.fetch import Resource, fetch, verify_all
+from assay.data.images import KMNIST, MNIST, FashionMNIST
+from assay.data.label_noise import class_dependent_noise, uniform_noise
+from assay.data.labelled import LabelledData
+from assay.data.marginals import Marginals
 from assay.data.modular import Modular
+from assay.data.tabular import SklearnData
+from assay.data.toy2d import GaussianRing, SwissRoll
 
-__all__ = ["Data", "Modular", "Split", "data"]
+__all__ = [
+    "KMNIST",
+    "MNIST",
+    "Data",
+    "DigitsTranslation",
+    "FashionMNIST",
+    "GaussianRing",
+    "LabelledData",
+    "Marginals",
+    "Modular",
+    "Resource",
+    "SklearnData",
+    "Split",
+    "SwissRoll",
+    "class_dependent_noise",
+    "data",
+    "fetch",
+    "uniform_noise",
+    "verify_all",
+]
