@@ -16,6 +16,7 @@ What a check measures is a function from `Results` to `Values`; the helpers `sca
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from typing import Any, Literal
 import polars as pl
 
 from assay import statistics
-from assay.results import Results
+from assay.results import Expected, Results
 
 Verdict = Literal["reproduced", "refuted", "inconclusive", "untested"]
 
@@ -72,8 +73,13 @@ class Bound:
         return self.low < value < self.high if self.strict else self.low <= value <= self.high
 
     def excess(self, value: float) -> float:
-        """How far outside (positive) or inside (negative) a value is."""
-        return max(self.low - value, value - self.high) if not math.isnan(value) else math.inf
+        """How far outside (positive) or inside (negative) a value is; NaN is infinitely far outside."""
+        # An infinite value meets an infinite end that does not bind as inf - inf; it is as far inside as can be.
+        ends = (
+            self.low - value if self.low > -math.inf else -math.inf,
+            value - self.high if self.high < math.inf else -math.inf,
+        )
+        return max(ends) if not math.isnan(value) else math.inf
 
     def __str__(self) -> str:
         lower, upper = (">", "<") if self.strict else (">=", "<=")
@@ -174,7 +180,9 @@ def _reduced(
         # NaN must not vanish in a maximum: a run that measured nothing usable has to fail its bound.
         value = pl.when(pl.col(name).is_nan().any()).then(float("nan")).otherwise(getattr(pl.col(name), reduce)())
         keyed = frame.filter(pl.col(name).is_not_null()).with_columns(pl.col(name).cast(pl.Float64))
-        rows = keyed.group_by([*group, *over], maintain_order=True).agg(value.alias("value"), pl.col("signature").unique())
+        rows = keyed.group_by([*group, *over], maintain_order=True).agg(
+            value.alias("value"), pl.col("signature").unique()
+        )
         return [
             Value(_label(row, over), row["value"], tuple(sorted(row["signature"])), _label(row, group))
             for row in rows.sort([*group, *over]).iter_rows(named=True)
@@ -246,7 +254,9 @@ class Exact:
             runs.update(signature for value in values for signature in value.runs)
         if worst is None or (missing and worst[0]):
             return Finding("untested", details=details, note="nothing measured" if worst is None else "partly measured")
-        return Finding("reproduced" if worst[0] else "refuted", worst[1], n=n, runs=tuple(sorted(runs)), details=details)
+        return Finding(
+            "reproduced" if worst[0] else "refuted", worst[1], n=n, runs=tuple(sorted(runs)), details=details
+        )
 
 
 @dataclass(frozen=True)
@@ -255,7 +265,8 @@ class Count:
 
     Args:
         conditions: evaluated unit by unit; a unit passes if all hold for it.
-        need: how many units must pass in each group; a float below 1 is a share.
+        need: how many units must pass in each group; a float below 1 is a share. With further seeds a number counts as
+            the share it is of the registered units.
     """
 
     conditions: Sequence[Condition]
@@ -270,7 +281,7 @@ class Count:
     def judge(self, results: Results) -> Finding:
         """Count passes per group; the group with the smallest share is the headline."""
         held: dict[tuple[str, str], bool] = {}
-        runs, details, seen = set[str](), [], []
+        runs, details, seen = set[str](), list[dict[str, Any]](), []
         for condition in self.conditions:
             values = condition.measure(results)
             seen.append({(v.group, v.unit) for v in values})
@@ -283,33 +294,41 @@ class Count:
         groups: dict[str, list[bool]] = {}
         for (group, _), ok in held.items():
             groups.setdefault(group, []).append(ok)
+        registered = self._registered(results)
         for name, passes in groups.items():
             k, n = sum(passes), len(passes)
-            details.append({"name": name, "k": k, "n": n, "holds": k >= self._needed(n)})
-        low = min(details, key=lambda d: d["k"] / d["n"])
+            details.append({"name": name, "k": k, "n": n, "holds": k >= self._needed(n, registered.get(name, n))})
+        share, k, n = min((d["k"] / d["n"], d["k"], d["n"]) for d in details)
         verdict: Verdict = "reproduced" if all(d["holds"] for d in details) else "refuted"
         if not complete:
             verdict = "inconclusive"
-        interval = statistics.binomial_interval(low["k"], low["n"])
-        note = "" if complete else "some units lack a measurement"
-        return Finding(
-            verdict, low["k"] / low["n"], interval, low["n"], tuple(sorted(runs)), details, note=note or f"{low['k']} of {low['n']}"
-        )  # fmt: skip
+        interval = statistics.binomial_interval(k, n)
+        note = f"{k} of {n}" if complete else "some units lack a measurement"
+        return Finding(verdict, share, interval, n, tuple(sorted(runs)), details, note=note)
 
-    def _needed(self, n: int) -> float:
+    def _registered(self, results: Results) -> dict[str, int]:
+        """The number of registered units by group."""
+        if not results.extended:
+            return {}
+        values = (v for c in self.conditions for v in c.measure(results.only(registered=True)))
+        return Counter(group for group, _ in {(v.group, v.unit) for v in values})
+
+    def _needed(self, n: int, registered: int) -> int:
         if self.need is None:
             return n
-        return self.need * n if self.need < 1 else self.need
+        share = self.need if self.need < 1 else self.need / registered
+        # 0.55 * 20 is a little more than 11 in floating point, and 11 of 20 must do. Too few units can never do.
+        return math.ceil(share * n - 1e-9) if self.need < 1 or n != registered else math.ceil(self.need)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval of the mean over units lies inside the bound (reproduced) or beyond it (refuted).
+    """A 95 % interval of the mean over units lies inside the bound (reproduced) or outside it (refuted).
 
     Args:
         measure: one value per unit.
-        bound: one-sided, e.g. `above(0)`.
-        clusters: units are named "seed, ..." and nested in seeds; the bootstrap then resamples seeds.
+        bound: one-sided, e.g. `above(0)`, or a band, e.g. `between(-0.15, 0.15)`.
+        clusters: units are named "seed, ..." and nested in seeds, which are then the units that decide.
         name: what is measured, for the page.
     """
 
@@ -343,19 +362,27 @@ class Interval:
     def _group(self, values: Values) -> Finding:
         numbers = [v.value for v in values]
         runs = tuple(sorted({run for v in values for run in v.runs}))
-        if len(numbers) < 2 or not all(math.isfinite(x) for x in numbers):
-            note = "fewer than two units" if len(numbers) < 2 else "a value is not finite"
-            measured = numbers[0] if len(numbers) == 1 else None
-            return Finding("inconclusive", measured, n=len(numbers), runs=runs, note=note)
         clusters = [v.unit.partition(",")[0] for v in values] if self.clusters else None
+        n = len(set(clusters)) if clusters else len(numbers)
+        if n < 2 or not all(math.isfinite(x) for x in numbers):
+            note = "fewer than two units" if n < 2 else "a value is not finite"
+            measured = sum(numbers) / len(numbers) if n < 2 else None
+            return Finding("inconclusive", measured, n=n, runs=runs, note=note)
         result = statistics.mean_interval(numbers, clusters=clusters)
-        threshold = self.bound.low if self.bound.low > -math.inf else self.bound.high
-        upward = self.bound.low > -math.inf
-        beyond = result.low > threshold if upward else result.high < threshold
-        short = result.high < threshold if upward else result.low > threshold
-        verdict: Verdict = "reproduced" if beyond else "refuted" if short else "inconclusive"
-        needed = statistics.units_needed(numbers, threshold) if verdict == "inconclusive" else None
-        p_value = statistics.p_value(numbers, threshold, clusters=clusters)
+        bound = self.bound
+        inside = bound.holds(result.low) and bound.holds(result.high)
+        short, beyond = bound.low - result.high, result.low - bound.high
+        outside = max(short, beyond) > 0 or (bound.strict and max(short, beyond) == 0)
+        verdict: Verdict = "reproduced" if inside else "refuted" if outside else "inconclusive"
+        ends = [end for end in (bound.low, bound.high) if math.isfinite(end)]
+        # The end that is hardest to exclude decides, on whichever side of it the interval lies.
+        p_value = max(statistics.p_value(numbers, end, clusters=clusters) for end in ends)
+        if result.method == "degenerate":
+            p_value = 0.0
+        needed = None
+        if verdict == "inconclusive":
+            needs = [statistics.units_needed(numbers, end, clusters=clusters) for end in ends]
+            needed = max((need for need in needs if need is not None), default=None) if None not in needs else None
         return Finding(
             verdict, result.mean, (result.low, result.high), result.n, runs, p_value=p_value, units_needed=needed
         )
@@ -374,7 +401,7 @@ class Report:
 
     def judge(self, results: Results) -> Finding:
         """The mean of each condition's values."""
-        details, runs, n = [], set[str](), 0
+        details, runs, n = list[dict[str, Any]](), set[str](), 0
         for condition in self.conditions:
             values = condition.measure(results)
             n += len(values)
@@ -517,9 +544,10 @@ def _finding(check: Check, results: Results) -> Finding:
         return finding
     if results.scale == "smoke" and check.kind.label != "exact":
         return replace(finding, verdict="untested", note="smoke shows that the path runs")
-    missing = [name for name in check.experiments if not results.expected[name].complete]
+    expected = {name: results.expected.get(name, Expected(0, 0)) for name in check.experiments}
+    missing = {name: counts for name, counts in expected.items() if not counts.complete}
     if missing and finding.verdict != "untested":
-        counts = ", ".join(f"{name}: {results.expected[name].done} of {results.expected[name].planned} runs" for name in missing)
+        counts = ", ".join(f"{name}: {e.done} of {e.planned} runs" for name, e in missing.items())
         # A violated exact bound stays violated whatever else arrives.
         if not (check.kind.label == "exact" and finding.verdict == "refuted"):
             return replace(finding, verdict="inconclusive", note=f"incomplete ({counts})")
@@ -530,7 +558,9 @@ def _mark_holm(rows: list[dict[str, Any]]) -> None:
     """Mark the interval checks whose verdict would not survive Holm's correction over the paper's interval checks."""
     judged = [row for row in rows if row["p_value"] is not None and row["verdict"] in ("reproduced", "refuted")]
     everything = [row for row in rows if row["p_value"] is not None]
-    adjusted = dict(zip((row["id"] for row in everything), statistics.holm([row["p_value"] for row in everything]), strict=True))
+    adjusted = dict(
+        zip((row["id"] for row in everything), statistics.holm([row["p_value"] for row in everything]), strict=True)
+    )
     for row in judged:
         row["survives_holm"] = adjusted[row["id"]] < 0.05
 

@@ -20,7 +20,7 @@ from hydra_zen import ZenField, make_config
 from assay import parts as part_loader
 from assay import places
 from assay.errors import UserError, unknown
-from assay.registry import KINDS, Part
+from assay.registry import KINDS, Part, check_value
 
 SIGNATURE_SCHEMA = 1
 OTHER_GROUPS = ("trainer",)
@@ -316,3 +316,64 @@ def load(paper: str | None) -> None:
         part_loader.load_shared()
     else:
         part_loader.load_paper(paper)
+
+
+def from_hydra(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The canonical configuration of what the Hydra app composed."""
+    module, _ = KINDS["module"].validate(config.get("module") or {}, "module")
+    takes = module.target.takes  # type: ignore[attr-defined]
+    kinds = {kind for kind in KINDS if config.get(kind) is not None}
+    for extra in sorted(kinds - {"module", *takes}):
+        raise UserError(f"module {module.name} takes no {extra} (it takes {', '.join(takes) or 'no parts'})")
+    out: dict[str, Any] = {}
+    for kind in ("module", *takes):
+        node = config.get(kind) or {"name": module.target.default_parts.get(kind)}  # type: ignore[attr-defined]
+        if node["name"] is None:
+            raise UserError(f"no {kind} is chosen (add {kind}=NAME; `assay parts --kind {kind}` lists them)")
+        part, values = KINDS[kind].validate(node if len(node) > 1 else compose_part(kind, node["name"]), kind)
+        out[kind] = {"name": part.name, **values}
+    out["budget"] = _budget({f"budget.{key}": value for key, value in config["budget"].items()})
+    out["trainer"] = _trainer({}, {f"trainer.{key}": value for key, value in config["trainer"].items()})
+    out["seed"] = check_value(int, config["seed"], "seed")
+    if config.get("inputs"):
+        out["inputs"] = dict(config["inputs"])
+    return out
+
+
+def override_words(config: Mapping[str, Any]) -> list[str]:
+    """Command-line overrides that give exactly this configuration, every value written out."""
+    words: list[str] = []
+    for kind, node in config.items():
+        if kind in KINDS:
+            words += _node_words(kind, node)
+        elif isinstance(node, Mapping):
+            plus = "+" if kind == "inputs" else ""
+            words += [f"{plus}{kind}.{key}={_word(value)}" for key, value in node.items()]
+        else:
+            words.append(f"{kind}={_word(node)}")
+    return words
+
+
+def _node_words(path: str, node: Mapping[str, Any]) -> list[str]:
+    words = [f"{path.replace('.', '/')}={node['name']}"]
+    for key, value in node.items():
+        if isinstance(value, Mapping) and "name" in value:
+            words += _node_words(f"{path}.{key}", value)
+        elif key != "name":
+            words.append(f"{path}.{key}={_word(value)}")
+    return words
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        plain = value.replace("_", "").replace("-", "").isalnum() and not value[0].isdigit()
+        return value if plain else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_word, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_word(item)}" for key, item in value.items()) + "}"
+    return repr(value)

@@ -27,6 +27,7 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from assay import compose, places, provenance
+from assay.codes import code_of
 from assay.errors import DataMissing, UserError
 from assay.module import Budget, Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
@@ -58,17 +59,7 @@ class Hooks:
     checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("ASSAY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS)))
 
 
-def code_of(config: Mapping[str, Any], store: Store) -> str:
-    """The code digest of a run: of the parts that it builds, and of the runs whose artefacts it reads."""
-    own = provenance.digest_of(compose.chosen_parts(config))
-    needed = [store.read(signature) for signature in sorted(config.get("inputs", {}).values())]
-    if not needed:
-        return own
-    text = " ".join([own, *(record.code if record else "missing" for record in needed)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None, again: bool = False) -> Record | None:
+def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None, again: bool = False, debug: bool = False) -> Record | None:
     """Do one run and keep its record.
 
     Args:
@@ -76,6 +67,7 @@ def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None,
         store: where its record goes.
         hooks: what to ask and tell while running.
         again: run even if there is a record that is done and fresh.
+        debug: let an exception through instead of recording it.
 
     Returns:
         The record, or None while someone else is at this run.
@@ -98,7 +90,7 @@ def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None,
         known = store.read(signature)
         if known is not None and known.status == "done" and known.code == code and not again:
             return known
-        record = _attempt(dict(config), signature, code, store, folder, hooks)
+        record = _attempt(dict(config), signature, code, store, folder, hooks, debug)
         if lock.owned():  # a late finish by a former owner is discarded
             store.write(record)
             if record.status == "done":
@@ -109,7 +101,7 @@ def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None,
 
 
 def _attempt(
-    config: dict[str, Any], signature: str, code: str, store: Store, folder: Path, hooks: Hooks
+    config: dict[str, Any], signature: str, code: str, store: Store, folder: Path, hooks: Hooks, debug: bool = False
 ) -> Record:
     started = time.time()
     record = Record(signature, code, "done", config)
@@ -136,6 +128,8 @@ def _attempt(
             raise storage_error(error, folder) from None
         _fail(record, error)
     except Exception as error:
+        if debug or isinstance(error, UserError) and not isinstance(error, DataMissing):
+            raise
         _fail(record, error)
     record.provenance = {
         "seconds": round(time.time() - started, 4),

@@ -418,3 +418,40 @@ def _numbers(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def adhoc_layers(
+    study: Study, scale: str, name: str, arm: str | None, seed: int, given: Sequence[str]
+) -> tuple[list[compose.Layer], dict[str, str]]:
+    """The layers and inputs of one cell of an experiment, for a run outside a plan.
+
+    Args:
+        study: the paper's experiments.
+        scale: which scale's values to take; an experiment that is not run there takes its first scale's.
+        name: the experiment.
+        arm: its arm; the first one if None.
+        seed: the run's seed, by which needed runs are found.
+        given: keys that the user sets anyway; every other axis takes its first value.
+    """
+    if name not in study.experiments:
+        raise unknown("experiment", name, study.experiments)
+    experiment = study.experiments[name]
+    if scale not in experiment.scales:
+        raise UserError(f"experiment {name} is not run at scale {scale} (add scale={next(iter(experiment.scales))})")
+    arms = experiment.arms_at(scale)
+    arm = arm if arm is not None else next(iter(arms))
+    if arm not in arms:
+        raise unknown("arm", str(arm), arms)
+    _, axes, layers = next(cell for cell in experiment.cells(scale) if cell[0] == arm)
+    first = {key: value for stage in experiment.stages(scale, arm) for key, value in stage.candidates()[0].items()}
+    inputs: dict[str, str] = {}
+    if experiment.needs:
+        planner = _Planner(study, scale, lambda signature, scalar: None, None, {})
+        for other in study.ordered(scale, list(experiment.needs.values())):
+            planner.expand(other, study.experiments[other])
+        for key, other in experiment.needs.items():
+            needed = planner.needed(other, axes, seed)
+            if needed is None:
+                raise UserError(f"experiment {name} needs '{other}', which selects first; use assay reproduce")
+            inputs[key] = needed
+    return [*layers, first], inputs

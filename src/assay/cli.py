@@ -1,0 +1,549 @@
+"""The `assay` command. Thin doors to Python functions; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from assay.errors import RunFailed, UserError
+
+if TYPE_CHECKING:
+    from assay.reproduce import Session
+
+app = typer.Typer(
+    help="Reproduces machine-learning papers and says, claim by claim, what held up.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+records_app = typer.Typer(help="Look after the store of records.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Get and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+wandb_app = typer.Typer(help="Send records to W&B.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(records_app, name="records")
+app.add_typer(data_app, name="data")
+app.add_typer(wandb_app, name="wandb")
+
+Paper = Annotated[str, typer.Argument(help="A paper's slug; `assay list` shows them.", metavar="PAPER")]
+Scale = Annotated[str, typer.Option(help="smoke (seconds), desk (minutes on two cores) or paper (the paper's own).")]
+Experiments = Annotated[Optional[list[str]], typer.Option("--experiment", "-e", help="Only this experiment; repeatable.")]
+Seeds = Annotated[Optional[int], typer.Option(help="Another number of seeds than registered; finished ones are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Overrides = Annotated[Optional[list[str]], typer.Argument(help="Trainer settings, e.g. trainer=gpu.", metavar="[KEY=VALUE]...")]
+
+
+def main() -> None:
+    """Entry point: bad input is one line and exit code 2, failed runs exit with 1."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), error.exit_code)
+    except RunFailed as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except OSError as error:
+        from assay.records import StorageError, storage_error
+
+        known = storage_error(error, Path(error.filename or ".")) if error.errno in (28, 30, 13, 122) else None
+        if not isinstance(known, StorageError):
+            raise
+        _fail(str(known), known.exit_code)
+    except Exception as error:
+        from click.exceptions import Abort, ClickException, Exit
+
+        if isinstance(error, Exit):
+            raise SystemExit(error.exit_code) from None
+        if isinstance(error, ClickException):
+            _fail(" ".join(error.format_message().split()) + " (see --help)", 2)
+        if isinstance(error, Abort):
+            _fail("aborted", 130)
+        raise
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"assay: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str] | None = None) -> None:
+    """Print rows as a table, or as JSON."""
+    if as_json:
+        print(json.dumps([dict(row) for row in rows], indent=1, default=str))
+        return
+    from rich.table import Table
+
+    names = list(columns or (rows[0] if rows else ()))
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if row.get(name) is None else str(row.get(name)) for name in names))
+    console = _console()
+    if not sys.stdout.isatty():
+        console.width = 200
+    console.print(table, markup=False)
+
+
+def _session(
+    paper: str,
+    scale: str,
+    experiments: Sequence[str] | None = None,
+    seeds: int | None = None,
+    overrides: Sequence[str] | None = None,
+    keep_stale: bool = False,
+) -> Session:
+    from assay.parts import check_paper
+    from assay.reproduce import Session
+    from assay.study import SCALES
+
+    check_paper(paper)
+    if scale not in SCALES:
+        from assay.errors import unknown
+
+        raise unknown("scale", scale, SCALES)
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds {seeds}: expected a number of seeds, one or more")
+    session = Session(paper, scale, experiments or (), seeds, _trainer_overrides(overrides or ()), keep_stale)
+    for name in experiments or ():
+        if name not in session.study.experiments:
+            from assay.errors import unknown
+
+            raise unknown("experiment", name, session.study.experiments)
+    return session
+
+
+def _trainer_overrides(words: Sequence[str]) -> dict[str, Any]:
+    if not words:
+        return {}
+    from assay import train
+
+    train.guard(words)
+    layer = {key: value for key, value, _ in train.parse(words)}
+    for key in layer:
+        if key.partition(".")[0] != "trainer":
+            raise UserError(
+                f"'{key}': a registered study changes in its trainer only; for other values use python -m assay.train"
+            )
+    return layer
+
+
+# -- running --------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def reproduce(
+    paper: Paper,
+    overrides: Overrides = None,
+    scale: Scale = "desk",
+    experiment: Experiments = None,
+    seeds: Seeds = None,
+    launcher: Annotated[str, typer.Option(help="local, or slurm.")] = "local",
+    workers: Annotated[int, typer.Option(help="Parallel runs; 0 for one a core.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its cost; run nothing.")] = False,
+    keep_stale: Annotated[bool, typer.Option(help="Accept records made by older code; the page marks them.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Repeat finished runs, too.")] = False,
+) -> None:
+    """Run what is missing of a paper, judge its claims, write its page.
+
+    \b
+    assay reproduce lion_k                       the desk scale, on this machine
+    assay reproduce lion_k --dry-run             what that would run, and what it costs
+    assay reproduce lion_k --scale smoke         seconds; shows that everything works
+    assay reproduce lion_k -e net --seeds 20     more seeds of one experiment
+    """
+    session = _session(paper, scale, experiment, seeds, overrides, keep_stale)
+    if launcher != "local":
+        from assay.errors import unknown
+
+        raise unknown("launcher", launcher, ["local"])
+    if workers < 0:
+        raise UserError(f"--workers {workers}: expected zero or more")
+    if dry_run:
+        _dry_run(session, workers)
+        return
+    session.store.prepare()
+    _reproduce(session, workers, again)
+
+
+def _dry_run(session: Session, workers: int) -> None:
+    from assay.launch.local import default_workers
+    from assay.progress import clock
+    from assay.reproduce import estimate
+
+    plan = session.plan()
+    states = session.states(plan)
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for cell in plan.cells:
+        stage = f"selection {cell.stage}" if cell.stage else "evaluation"
+        row = rows.setdefault((cell.experiment, stage), {"experiment": cell.experiment, "stage": stage, "runs": 0})
+        state = states[cell.signature] if cell.signature else "blocked"
+        row["runs"] += 1
+        row[state] = row.get(state, 0) + 1
+    needs = {name: ", ".join(e.needs.values()) for name, e in session.study.experiments.items()}
+    for row in rows.values():
+        row["waits for"] = needs[row["experiment"]] or ("its selection" if row.get("blocked") else "")
+    _table(list(rows.values()), False, ["experiment", "stage", "runs", "done", "stale", "failed", "missing", "blocked", "waits for"])
+    seconds, guesses = estimate(session, plan, states)
+    size = workers or default_workers()
+    note = f" ({guesses} runs without a precedent)" if guesses else ""
+    distinct = len(plan.runs)
+    _console().print(
+        f"{distinct} distinct runs; open ones take about {clock(seconds)} of one core, {clock(seconds / size)} on {size} workers{note}"
+    )
+
+
+def _reproduce(session: Session, workers: int, again: bool) -> None:
+    from assay import places
+    from assay.launch.local import Pool, default_workers, needs_spawn
+    from assay.progress import Display, clock
+    from assay.reproduce import Session, estimate, sweep, write_report
+    from assay.report.terminal import print_verdicts
+
+    console = _console()
+    plan = session.plan()
+    states = session.states(plan)
+    counts = session.counts(plan, states)
+    open_runs = session.todo(plan, states) or plan.blocked
+    size = workers or default_workers()
+    if open_runs or again:
+        seconds, guesses = estimate(session, plan, states)
+        about = "" if guesses == len(open_runs) else f", about {clock(seconds / size)} on {size} workers"
+        console.print(f"{session.paper} ({session.scale}): {_words(counts)}{about}")
+    spawn = needs_spawn(next((run.config["trainer"]["device"] for run in plan.runs.values()), "cpu"))
+    display = Display(console)
+    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display)
+
+    def launch(runs: Sequence[Any]) -> Any:
+        from assay import runner  # noqa: F401  (imported once, before the workers are forked)
+
+        display.next_wave()
+        return pool.run(runs)
+
+    try:
+        with display.showing():
+            swept = sweep(session, launch, lambda: pool.stopping, again)
+    finally:
+        pool.close()
+    if swept.interrupted:
+        left = sum(1 for state in swept.states.values() if state != "done")
+        raise RunInterrupted(f"interrupted; finished runs are kept, {left} are open. Go on with the same command.")
+    whole = Session(session.paper, session.scale, (), session.seeds, session.overrides, session.keep_stale)
+    verdicts = write_report(whole)
+    print_verdicts(verdicts, console)
+    console.print(f"page: {whole.report_folder / 'index.html'}", soft_wrap=True)
+    if swept.computed:
+        console.print(f"{swept.computed} runs in {clock(swept.seconds)}")
+    failed = [(signature, state) for signature, state in swept.states.items() if state == "failed"]
+    if failed:
+        where = swept.plan.where()
+        from assay.reproduce import cell_name
+
+        names = "; ".join(f"{signature} ({cell_name(where[signature][0])})" for signature, _ in failed[:3])
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        raise RunFailed(f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.")
+
+
+class RunInterrupted(RunFailed):
+    """The sweep was stopped by the user."""
+
+    exit_code = 130
+
+
+def _words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items()) or "nothing to run"
+
+
+@app.command()
+def run(
+    signature: Annotated[str, typer.Argument(help="A run's signature, or its beginning.")],
+    paper: Annotated[Optional[str], typer.Option(help="Look in this paper only (faster).")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Stop in the debugger where the run fails.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the configuration and the command; run nothing.")] = False,
+) -> None:
+    """Repeat one run in the foreground.
+
+    \b
+    assay run 3fa9c1                 repeat it and print its numbers
+    assay run 3fa9c1 --debug         open the debugger where it fails
+    assay run 3fa9c1 --show          its configuration
+    """
+    from assay.reproduce import find_run, train_command
+
+    slug, _, found = find_run(signature, paper)
+    assert found is not None
+    if show:
+        print(json.dumps(found.config, indent=1))
+        print(train_command(found.config, slug))
+        return
+    from assay.foreground import run_here
+
+    try:
+        code = run_here(found.config, slug, again=True, debug=debug)
+    except UserError:
+        raise
+    except Exception:
+        import pdb  # noqa: T100
+        import traceback
+
+        traceback.print_exc()
+        if not sys.stdin.isatty():
+            raise SystemExit(1) from None
+        pdb.post_mortem()
+        raise SystemExit(1) from None
+    raise SystemExit(code)
+
+
+@app.command()
+def status(
+    paper: Annotated[Optional[str], typer.Argument(help="A paper's slug; all papers if none.")] = None,
+    scale: Scale = "desk",
+    as_json: AsJson = False,
+    runs: Annotated[bool, typer.Option("--runs", help="One row a run.")] = False,
+) -> None:
+    """How far each paper, or each experiment of one, is.
+
+    \b
+    assay status                     all papers
+    assay status lion_k              the experiments of one
+    assay status lion_k --runs       its runs
+    """
+    if paper is None:
+        rows = []
+        from assay.parts import papers
+
+        for slug in papers():
+            session = _session(slug, scale)
+            plan = session.plan()
+            rows.append({"paper": slug, "runs": len(plan.runs), **session.counts(plan, session.states(plan))})
+        _table(rows, as_json, ["paper", "runs", "done", "stale", "failed", "missing", "blocked"])
+        return
+    session = _session(paper, scale)
+    plan = session.plan()
+    states = session.states(plan)
+    from assay.reproduce import cell_name, running
+
+    busy = set(running(session, plan))
+    if runs:
+        rows = [
+            {
+                "signature": cell.signature or "-",
+                "state": "running" if cell.signature in busy else states[cell.signature] if cell.signature else "blocked",
+                "cell": cell_name(cell),
+                "reason": _reason(session, cell.signature),
+            }
+            for cell in plan.cells
+        ]
+        _table(rows, as_json, ["signature", "state", "cell", "reason"])
+        return
+    by: dict[str, dict[str, Any]] = {}
+    for cell in plan.cells:
+        row = by.setdefault(cell.experiment, {"experiment": cell.experiment, "runs": 0})
+        state = states[cell.signature] if cell.signature else "blocked"
+        state = "running" if cell.signature in busy else state
+        row["runs"] += 1
+        row[state] = row.get(state, 0) + 1
+    _table(list(by.values()), as_json, ["experiment", "runs", "done", "running", "stale", "failed", "missing", "blocked"])
+
+
+def _reason(session: Session, signature: str | None) -> str:
+    record = session.store.read(signature) if signature else None
+    failure = record.failure if record and record.status == "failed" else None
+    return f"{failure['class']}: {failure['message'].splitlines()[0]}" if failure else ""
+
+
+# -- looking --------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def report(
+    paper: Paper,
+    scale: Scale = "desk",
+    as_json: AsJson = False,
+    committed: Annotated[bool, typer.Option("--committed", help="Judge the committed results instead of local records.")] = False,
+) -> None:
+    """Judge and draw from the records that are there; runs nothing.
+
+    \b
+    assay report lion_k              verdicts in the terminal, page in reports/
+    assay report lion_k --committed  the same from papers/lion_k/results
+    """
+    from assay.report.terminal import print_verdicts
+    from assay.reproduce import draw, judge_paper, write_json, write_report
+
+    session = _session(paper, scale)
+    if committed:
+        from assay import places
+        from assay.results import Results
+
+        folder = places.PAPERS / paper / "results" / scale
+        if not (folder / "results.json").exists():
+            raise UserError(f"{paper} has no committed results at scale {scale}")
+        results = Results.load(folder)
+        verdicts = judge_paper(paper, results)
+        write_json(session.report_folder / "verdicts.json", verdicts)
+        draw(paper, results, verdicts, session.report_folder, {})
+    else:
+        verdicts = write_report(session)
+    if as_json:
+        print(json.dumps(verdicts, indent=1))
+        return
+    console = _console()
+    print_verdicts(verdicts, console)
+    console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
+
+
+@app.command("list")
+def list_papers(as_json: AsJson = False) -> None:
+    """The papers, with what is known of their claims."""
+    from assay.report.catalogue import rows
+
+    _table(rows(), as_json)
+
+
+@app.command()
+def parts(
+    kind: Annotated[Optional[str], typer.Option(help="Only this kind, e.g. loss.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every registered part: its kind, name, first line of documentation, source, and the papers that use it."""
+    from assay.catalogue import part_rows
+
+    _table(part_rows(kind), as_json, ["kind", "name", "values", "doc", "source", "papers"])
+
+
+@app.command()
+def board() -> None:
+    """Write the board over all papers: reports/index.html, and the table in README.md."""
+    from assay import places
+    from assay.report.board import write_board
+
+    write_board(places.reports() / "index.html")
+    _console().print(f"board: {places.reports() / 'index.html'}", soft_wrap=True)
+
+
+@app.command()
+def publish(paper: Paper, scale: Scale = "desk") -> None:
+    """Write a complete sweep's tables, verdicts and figures to papers/PAPER/results, and update the READMEs."""
+    from assay.publish import publish as write
+
+    for path in write(_session(paper, scale)):
+        print(path)
+
+
+@app.command()
+def attest(paper: Paper, scale: Scale = "desk") -> None:
+    """Show that older records still hold: rerun one seed of every arm; identical numbers attest the others."""
+    from assay.attest import attest as check
+
+    session = _session(paper, scale)
+    rows = check(session)
+    _table(rows, False, ["experiment", "arm", "records", "verdict", "detail"])
+    if any(row["verdict"] == "differs" for row in rows):
+        raise RunFailed("some numbers differ: those records stay stale; `assay reproduce` runs them again")
+
+
+@app.command()
+def new(slug: Annotated[str, typer.Argument(help="Name of the paper: small letters, digits, underscores.")]) -> None:
+    """Write the files of a new paper from a template that runs at once."""
+    from assay.scaffold import create
+
+    for path in create(slug):
+        print(path)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine has, what is missing, and how to get it."""
+    from assay.doctor import findings
+
+    rows = findings()
+    _table(rows, as_json, ["what", "state", "detail", "how to get it"])
+    if any(row["state"] == "missing" and row["needed"] for row in rows):
+        raise SystemExit(1)
+
+
+@app.command()
+def gc(
+    delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, only say what would go.")] = False,
+) -> None:
+    """Clear what nothing needs: checkpoints of finished runs, temporary files, artefacts without a record."""
+    from assay.housekeeping import sweep_up
+
+    files, size = sweep_up(delete)
+    _console().print(f"{'deleted' if delete else 'would delete'} {files} files, {size / 2**20:.1f} MiB")
+
+
+@records_app.command("merge")
+def records_merge(source: Annotated[Path, typer.Argument(help="Another outputs folder, e.g. copied from a cluster.")]) -> None:
+    """Take over the records of another outputs folder that are whole and not here yet."""
+    from assay import places
+    from assay.records import merge
+
+    if not source.is_dir():
+        raise UserError(f"{source} is no folder")
+    copied, refused = merge(source, places.outputs())
+    _console().print(f"{copied} records taken over" + (f", {refused} refused as not whole" if refused else ""))
+
+
+@records_app.command("check")
+def records_check() -> None:
+    """Verify every record's checksum."""
+    from assay import places
+    from assay.records import Store
+
+    bad = [
+        f"{folder.parent.name}/{name}"
+        for folder in sorted(places.outputs().glob("*/records"))
+        for name in Store(folder.parent.name).corrupt()
+    ]
+    for name in bad:
+        print(name)
+    if bad:
+        raise RunFailed(f"{len(bad)} records are not whole; reproduce runs them again")
+    print("all records are whole")
+
+
+@data_app.command("fetch")
+def data_fetch(paper: Paper) -> None:
+    """Get the data sets that a paper's experiments use, e.g. on a cluster's login node."""
+    from assay.housekeeping import fetch_for
+
+    _table(fetch_for(paper), False, ["data", "state", "detail"])
+
+
+@data_app.command("verify")
+def data_verify() -> None:
+    """Check the files of every data set that is here against its sha256."""
+    from assay.data import verify_all
+
+    rows = verify_all()
+    _table(rows, False)
+    if any(str(row.get("state")) == "corrupt" for row in rows):
+        raise RunFailed("some files are corrupt; delete them and fetch again")
+
+
+@wandb_app.command("sync")
+def wandb_sync(
+    paper: Annotated[Optional[str], typer.Argument(help="A paper's slug; all papers if none.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Write offline runs instead of sending.")] = False,
+) -> None:
+    """Send finished runs to W&B, once each, in order; goes on where it stopped."""
+    from assay.tracking import sync
+
+    sent, skipped = sync(paper, offline)
+    _console().print(f"{sent} runs sent, {skipped} were there already")
+
+
+if __name__ == "__main__":
+    main()

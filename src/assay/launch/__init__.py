@@ -1,0 +1,1 @@
+"""Launchers: ways to get the runs of a plan done."""

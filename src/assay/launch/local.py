@@ -1,0 +1,281 @@
+"""The local launcher: a pool of warm workers on this machine.
+
+The parent imports torch and the paper's parts but runs nothing in them; workers are forked from it, so a run starts
+in milliseconds. Each worker does one run at a time on one thread. A worker that dies takes no other run with it: its
+run is tried once more and then recorded as failed. For CUDA, and where fork is not safe, workers are spawned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Literal
+
+from assay.errors import UserError
+from assay.records import Record, Store
+from assay.study import Run
+
+HELD_AGAIN = 0.5
+"""Seconds until a run that someone else holds is looked at again."""
+
+State = Literal["done", "failed", "held", "interrupted", "refused"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run."""
+
+    signature: str
+    state: State
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Worker:
+    """A worker process and what it is doing."""
+
+    process: Any
+    pipe: Connection
+    run: Run | None = None
+    since: float = 0.0
+    fraction: float = 0.0
+
+
+@dataclass
+class Pool:
+    """Runs a queue of runs on `size` workers.
+
+    Args:
+        paper: slug whose parts the workers need.
+        outputs: the outputs folder.
+        size: number of workers.
+        spawn: start fresh interpreters instead of forking.
+        report: called with the pool after every event, for a progress display.
+        mark_lost: makes the failure record of a run whose worker died twice.
+    """
+
+    paper: str
+    outputs: Path
+    size: int
+    spawn: bool = False
+    report: Callable[[Pool], None] = lambda pool: None
+    workers: list[Worker] = field(default_factory=list)
+    queue: deque[Run] = field(default_factory=deque)
+    waiting: list[tuple[float, Run]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
+    stopping: bool = False
+    total: int = 0
+    started: float = 0.0
+
+    def run(self, runs: Sequence[Run]) -> list[Outcome]:
+        """Do the runs, each once, and return what became of them.
+
+        On an interrupt (Ctrl-C) workers finish their block, keep a checkpoint and stop; the outcomes so far are
+        returned with `stopping` set.
+        """
+        self.queue.extend(runs)
+        self.total += len(runs)
+        self.started = self.started or time.monotonic()
+        self.outcomes = []
+        with self._interrupts():
+            while self.queue or self.waiting or any(w.run for w in self.workers):
+                self._fill()
+                self._listen()
+                self.report(self)
+                if self.stopping and not any(w.run for w in self.workers):
+                    break
+        return self.outcomes
+
+    def close(self) -> None:
+        """End the workers."""
+        for worker in self.workers:
+            with contextlib.suppress(OSError):
+                worker.pipe.send(None)
+        for worker in self.workers:
+            worker.process.join(timeout=5)
+            if worker.process.is_alive():
+                worker.process.terminate()
+                worker.process.join()
+            worker.pipe.close()
+        self.workers.clear()
+
+    @property
+    def running(self) -> list[Worker]:
+        """Workers that are at a run."""
+        return [worker for worker in self.workers if worker.run is not None]
+
+    @contextlib.contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        def stop(number: int, frame: Any) -> None:
+            if self.stopping:  # the second time, at once
+                raise KeyboardInterrupt
+            self.stopping = True
+            for worker in self.running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, signal.SIGTERM)
+
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _fill(self) -> None:
+        now = time.monotonic()
+        for item in [item for item in self.waiting if item[0] <= now]:
+            self.waiting.remove(item)
+            self.queue.append(item[1])
+        while self.queue and not self.stopping:
+            idle = next((w for w in self.workers if w.run is None), None)
+            if idle is None:
+                if len(self.workers) >= self.size:
+                    return
+                idle = self._start()
+                self.workers.append(idle)
+            run = self.queue.popleft()
+            idle.run, idle.since, idle.fraction = run, time.monotonic(), 0.0
+            try:
+                idle.pipe.send((run.signature, run.config))
+            except OSError:
+                self._buried(idle)
+
+    def _start(self) -> Worker:
+        context = multiprocessing.get_context("spawn" if self.spawn else "fork")
+        ours, theirs = context.Pipe()
+        if not self.spawn:
+            gc.freeze()  # keep the parent's objects out of the children's collections, and their pages shared
+        others = [worker.pipe for worker in self.workers] + [ours]
+        args = (self.paper, self.outputs, theirs, os.getpid(), None if self.spawn else others)
+        process = context.Process(target=_work, args=args, daemon=True)
+        process.start()
+        theirs.close()
+        return Worker(process, ours)
+
+    def _listen(self) -> None:
+        handles = {w.pipe: w for w in self.workers}
+        timeout = 0.2 if self.waiting or self.stopping else 1.0
+        for pipe in wait(list(handles), timeout=timeout) if handles else []:
+            worker = handles[pipe]  # type: ignore[index]
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._buried(worker)
+                continue
+            if message[0] == "progress":
+                worker.fraction = message[1]
+            else:
+                self._finished(worker, Outcome(*message))
+
+    def _finished(self, worker: Worker, outcome: Outcome) -> None:
+        run, worker.run = worker.run, None
+        if outcome.state == "held" and run is not None and not self.stopping:
+            self.waiting.append((time.monotonic() + HELD_AGAIN, run))
+            return
+        self.outcomes.append(outcome)
+        if outcome.state == "refused":
+            self.stopping = True
+
+    def _buried(self, worker: Worker) -> None:
+        """A worker died: its run is tried once more, then recorded as failed."""
+        worker.process.join()
+        self.workers.remove(worker)
+        run, code = worker.run, worker.process.exitcode
+        if run is None:
+            return
+        self.lost[run.signature] = self.lost.get(run.signature, 0) + 1
+        if self.stopping:
+            self.outcomes.append(Outcome(run.signature, "interrupted"))
+        elif self.lost[run.signature] < 2:
+            self.queue.appendleft(run)
+        else:
+            self.outcomes.append(self._mark_lost(run, code))
+
+    def _mark_lost(self, run: Run, code: int | None) -> Outcome:
+        from assay.codes import code_of
+
+        killed = code == -signal.SIGKILL
+        message = f"the worker died ({'killed, probably out of memory' if killed else f'exit code {code}'}), twice"
+        store = Store(self.paper, self.outputs)
+        failure = {"class": "oom" if killed else "code", "message": message, "traceback": ""}
+        store.write(Record(run.signature, code_of(run.config, store), "failed", run.config, failure=failure))
+        return Outcome(run.signature, "failed", f"{failure['class']}: {message}")
+
+
+def _work(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: list[Connection] | None) -> None:
+    """A worker's life: runs come in, outcomes go out; it ends with its parent."""
+    for other in inherited or []:
+        other.close()
+    stop = {"asked": False}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.update(asked=True))
+    from assay import compose, runner
+
+    compose.load(paper)
+    store = Store(paper, outputs)
+    told = [0.0]
+
+    def progress(done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - told[0] > 0.5:
+            told[0] = now
+            with contextlib.suppress(OSError):
+                pipe.send(("progress", done / max(total, 1)))
+
+    def orphaned() -> bool:
+        return stop["asked"] or os.getppid() != parent
+
+    while True:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if message is None or os.getppid() != parent:
+            return
+        signature, config = message
+        began = time.monotonic()
+        outcome = _one(runner, store, signature, config, runner.Hooks(should_stop=orphaned, progress=progress))
+        with contextlib.suppress(OSError):
+            pipe.send((signature, *outcome, time.monotonic() - began))
+        if stop["asked"]:
+            return
+
+
+def _one(runner: Any, store: Store, signature: str, config: dict[str, Any], hooks: Any) -> tuple[State, str]:
+    from assay.tracking import live_logger
+
+    try:
+        with live_logger(store, signature, config) as logger:
+            hooks.logger = logger
+            record = runner.execute(config, store, hooks)
+    except runner.Interrupted as stopped:
+        return "interrupted", str(stopped)
+    except UserError as error:
+        return "refused", str(error)
+    if record is None:
+        return "held", ""
+    if record.status == "failed":
+        return "failed", f"{record.failure['class']}: {record.failure['message']}"
+    return "done", ""
+
+
+def default_workers() -> int:
+    """One worker a core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def needs_spawn(device: str) -> bool:
+    """Whether workers must be fresh interpreters: CUDA does not survive a fork, and macOS' libraries do not either."""
+    return device == "cuda" or sys.platform == "darwin"

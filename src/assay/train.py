@@ -1,0 +1,200 @@
+"""The Hydra app: one run, or with `-m` an ad-hoc study.
+
+    python -m assay.train paper=lion_k experiment=net optimizer.weight_decay=5
+    python -m assay.train paper=lion_k experiment=net arm=lion,sgd seed=1,2,3 -m
+    python -m assay.train module=classifier data=tabular_sklearn model=mlp loss=cross_entropy optimizer=sgd budget.epochs=3
+
+`paper=`, `experiment=`, `arm=` and `scale=` stand for the choices and values that the paper's configuration gives
+them; what else is on the command line wins over those, and a swapped part takes its values with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from assay import compose
+from assay.errors import UserError, unknown
+from assay.study import SCALES, Study, adhoc_layers
+
+SELECTORS = ("paper", "experiment", "arm", "scale", "seed")
+HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name", "hydra.verbose")
+HYDRA_GROUPS = {"hydra/launcher": ("local", "slurm", "basic"), "hydra/sweeper": ("basic",)}
+FLAGS = ("-m", "--multirun", "-c", "--cfg", "--resolve", "-p", "--package", "-i", "--info", "-h", "--help",
+         "--hydra-help", "--version", "job", "hydra", "all", "defaults", "defaults-tree", "config", "plugins",
+         "searchpath")  # fmt: skip
+
+expanded = 0
+"""How many of the overrides that Hydra sees were put there by `expand`; the launcher plugin leaves them out."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the app; bad input is one line and exit code 2."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        guard(words)
+        _launch(words)
+    except UserError as error:
+        print(f"assay.train: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+
+
+def guard(words: Sequence[str]) -> None:
+    """Refuse, before Hydra sees it, whatever could bring code or secrets into a configuration.
+
+    Raises:
+        UserError: naming the word.
+    """
+    for word in words:
+        if "=" not in word:
+            if word not in FLAGS:
+                raise UserError(f"'{word}' is neither key=value nor a flag (see --help)")
+            continue
+        if word.startswith("-"):
+            raise UserError(f"'{word}': configurations come from the checkout; {word.partition('=')[0]} is not accepted")
+        key = word.partition("=")[0].lstrip("+~")
+        if "_target_" in word or "_args_" in word or "_partial_" in word:
+            raise UserError(f"'{word}': parts are chosen by their registered names; import paths are not accepted")
+        if "${" in word:
+            raise UserError(f"'{word}': interpolations are not accepted on the command line")
+        if key.partition("/")[0].partition(".")[0] == "hydra":
+            _guard_hydra(word, key)
+
+
+def _guard_hydra(word: str, key: str) -> None:
+    if key in HYDRA_KEYS or key.startswith(("hydra.launcher.", "hydra.sweeper.params")):
+        return
+    if key in HYDRA_GROUPS:
+        value = word.partition("=")[2]
+        if value not in HYDRA_GROUPS[key]:
+            raise unknown(key, value, HYDRA_GROUPS[key])
+        return
+    raise UserError(f"'{word}': of Hydra's own settings only folders, launcher, sweeper, job name and verbosity may be set")
+
+
+def parse(words: Sequence[str]) -> list[tuple[str, Any, bool]]:
+    """(key, value, is a sweep) of override words, by Hydra's own grammar."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parsed = []
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            raise UserError(f"'{word}': {str(error).splitlines()[0].lower()}") from None
+        if override.is_delete():
+            raise UserError(f"'{word}': values cannot be deleted; set them to null")
+        if override.is_sweep_override():
+            choices = [_plain(v) for v in override.sweep_iterator()]
+            parsed.append((override.key_or_group, choices, True))
+        else:
+            parsed.append((override.key_or_group, _plain(override.value()), False))
+    return parsed
+
+
+def _plain(value: Any) -> Any:
+    from hydra.core.override_parser.types import QuotedString
+
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, str) and value.startswith(("'", '"')):
+        return value[1:-1]
+    return value
+
+
+def resolve(overrides: Sequence[tuple[str, Any]]) -> tuple[str | None, dict[str, Any]]:
+    """The paper and the configuration that (key, value) overrides ask for."""
+    selected = {key: value for key, value in overrides if key in SELECTORS}
+    user: list[compose.Layer] = [{key: value} for key, value in overrides if key not in SELECTORS]
+    paper, seed = selected.get("paper"), selected.get("seed", 1)
+    layers, inputs = _layers(selected, [key for key, _ in overrides])
+    wanted = {k.partition(".")[2]: v for layer in user for k, v in layer.items() if k.startswith("inputs.")}
+    user = [layer for layer in user if not next(iter(layer)).startswith("inputs.")]
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise UserError(f"seed={seed}: expected a whole number")
+    if paper is None:
+        compose.load(None)
+    choices, values = compose.merge([*layers, *user])
+    return paper, compose.assemble(choices, values, seed, {**inputs, **wanted})
+
+
+def _layers(selected: dict[str, Any], given: Sequence[str]) -> tuple[list[compose.Layer], dict[str, str]]:
+    paper, experiment = selected.get("paper"), selected.get("experiment")
+    scale = selected.get("scale", "desk")
+    if scale not in SCALES:
+        raise unknown("scale", str(scale), SCALES)
+    if paper is None:
+        if experiment is not None:
+            raise UserError(f"experiment={experiment} needs a paper (add paper=NAME)")
+        return [], {}
+    study = Study.of(str(paper))
+    compose.load(study.slug)
+    if experiment is None:
+        return [], {}
+    return adhoc_layers(study, scale, str(experiment), selected.get("arm"), selected.get("seed", 1), given)
+
+
+def expand(words: Sequence[str]) -> list[str]:
+    """Hydra overrides for what the selectors stand for, to be put before the user's own words.
+
+    For a sweep the first value of each swept word is taken; the launcher plugin expands every job by itself.
+    """
+    parsed = parse(words)
+    first = [(key, value[0] if swept else value) for key, value, swept in parsed]
+    _, config = resolve(first)
+    return [word for word in compose.override_words(config) if not word.startswith("seed=")]
+
+
+def _launch(words: list[str]) -> None:
+    global expanded
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from assay import places
+
+    overrides = [word for word in words if "=" in word and not word.lstrip("+").startswith("hydra")]
+    multirun = "-m" in words or "--multirun" in words
+    ours = not any(word == "hydra/launcher=basic" for word in words)
+    if overrides:
+        swept = [key for key, _, is_sweep in parse(overrides) if is_sweep]
+        if swept and not multirun:
+            raise UserError(f"{swept[0]} has several values; add -m to run them all")
+        selectors = [key for key in swept if key in ("paper", "experiment", "arm", "scale")]
+        if selectors and not ours:
+            raise UserError(f"sweeping over {selectors[0]} needs hydra/launcher=local or slurm")
+        base = expand(overrides)
+    else:
+        base = []
+    expanded = len(base)
+    # Hydra's parser must see a selector only once, and knows experiments, arms and levels just as plain values.
+    plain = [w.lstrip("+") if w.lstrip("+").partition("=")[0] in SELECTORS else w for w in words]
+    compose.store_nodes()
+
+    @hydra.main(config_path=str(places.CONF), config_name="config", version_base="1.3")
+    def app(cfg: Any) -> None:
+        config = compose.from_hydra(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+        chosen = HydraConfig.get().runtime.choices.get("paper")
+        run_and_tell(config, chosen if chosen not in (None, "null") else None)
+
+    sys.argv = [sys.argv[0], *base, *plain]
+    app()
+
+
+def run_and_tell(config: dict[str, Any], paper: str | None) -> None:
+    """Do one run in the foreground, show how it goes, what came out and how to repeat it."""
+    from assay.foreground import run_here
+
+    code = run_here(config, paper)
+    if code:
+        raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

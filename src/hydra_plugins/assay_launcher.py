@@ -1,0 +1,57 @@
+"""Hydra's multirun through Assay's launchers: `hydra/launcher=local` (the default) and `hydra/launcher=slurm`.
+
+A thin door: the jobs of a multirun become an ad-hoc plan, which goes the same way as a paper's sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+
+
+@dataclass
+class LocalConf:
+    """`hydra.launcher.workers=4`; 0 for one a core."""
+
+    _target_: str = "hydra_plugins.assay_launcher.AssayLauncher"
+    kind: str = "local"
+    workers: int = 0
+
+
+@dataclass
+class SlurmConf:
+    """`hydra.launcher.profile=NAME`, one of slurm/profiles."""
+
+    _target_: str = "hydra_plugins.assay_launcher.AssayLauncher"
+    kind: str = "slurm"
+    profile: str = "default"
+
+
+store = ConfigStore.instance()
+store.store(group="hydra/launcher", name="local", node=LocalConf, provider="assay")
+store.store(group="hydra/launcher", name="slurm", node=SlurmConf, provider="assay")
+
+
+class AssayLauncher(Launcher):
+    """Plans the jobs as one ad-hoc sweep and waits for it."""
+
+    def __init__(self, kind: str = "local", workers: int = 0, profile: str = "default") -> None:
+        self.kind, self.workers, self.profile = kind, workers, profile
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        """Hydra hands over its context; nothing of it is needed."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run all jobs; exits with 1 if any failed, 130 if interrupted."""
+        from assay import adhoc, train
+
+        jobs = [list(job)[train.expanded :] for job in job_overrides]
+        code = adhoc.run_jobs(jobs, kind=self.kind, workers=self.workers, profile=self.profile)
+        if code:
+            raise SystemExit(code)
+        return [JobReturn(overrides=job, _return_value=None, status=JobStatus.COMPLETED) for job in jobs]
