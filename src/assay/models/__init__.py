@@ -3,6 +3,18 @@
 from assay.models.base import models
 from assay.models.centred import Centred
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
+from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
+from assay.models.resnet import resnet18, resnet50
+from assay.models.vit import vit_b_16
 
-__all__ = ["MLP", "Centred", "GaussianMixturePotential", "models"]
+__all__ = [
+    "MLP",
+    "Centred",
+    "GaussianMixturePotential",
+    "gpt2",
+    "models",
+    "resnet18",
+    "resnet50",
+    "vit_b_16",
+]
