@@ -69,7 +69,7 @@ class ChebCB(Bandit):
     def features(self, context: float) -> Array:
         """(P_0, ..., P_{m-1}) at the context mapped to [-1, 1]; [m]."""
         z = 2 * (context - self.low) / (self.high - self.low) - 1
-        row: Array = chebyshev.chebvander(np.asarray(z), self.degree - 1)
+        row: Array = chebyshev.chebvander(np.asarray([z]), self.degree - 1)[0]
         return row
 
     def weights(self, context: float) -> Array:
