@@ -1,0 +1,245 @@
+"""The page of a paper: one HTML file that works from disk, without a network, in ten years.
+
+Everything on it is computed from `Results` and its verdicts. All text is escaped by the template engine; the page's
+own policy forbids every request and every script but its own, so that no text of a configuration, a traceback or a
+card can do anything but be read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from assay.report import payload, strips, wording
+from assay.report.catalogue import Entry
+from assay.report.figures import Drawn, Spec, render
+from assay.results import Results
+
+ROWS_WITHOUT_SCRIPT = 50
+LISTED_RUNS = 12
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_page(
+    results: Results,
+    verdicts: Mapping[str, Any],
+    figures: Iterable[Spec | Drawn],
+    out: Path,
+    *,
+    details: payload.Details | None = None,
+    paper: Entry | None = None,
+    board: str | None = "../../index.html",
+) -> Path:
+    """Write a paper's page.
+
+    Args:
+        results: the tables of the paper at one scale.
+        verdicts: what `assay.claims.judge` made of them.
+        figures: declared figures, drawn here, or drawn ones.
+        out: the HTML file, or a folder that gets an `index.html`.
+        details: by signature, what single runs add to the tables: config, duration (s), command, commit.
+        paper: title and citation; looked up in the catalogue by default.
+        board: link to the board, relative to the page; None for no link.
+
+    Returns:
+        The file written.
+    """
+    out = out / "index.html" if out.suffix != ".html" else out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = html(results, verdicts, figures, details=details, paper=paper, board=board)
+    temporary = out.with_name(f".{out.name}.tmp")
+    temporary.write_text(content, encoding="utf-8")
+    temporary.replace(out)
+    return out
+
+
+def html(
+    results: Results,
+    verdicts: Mapping[str, Any],
+    figures: Iterable[Spec | Drawn],
+    *,
+    details: payload.Details | None = None,
+    paper: Entry | None = None,
+    board: str | None = None,
+) -> str:
+    """The page as text; see `write_page`."""
+    from assay.report import catalogue
+
+    details = details or {}
+    shown = {check["id"]: _check(check) for check in verdicts["checks"]}
+    claims = [_claim(claim, shown) for claim in verdicts["claims"]]
+    loose = [view for check, view in _pairs(verdicts, shown) if not check["serves"]]
+    data = payload.build(results, verdicts["checks"], details)
+    return to_html(
+        "page",
+        paper=paper or catalogue.load().get(results.paper),
+        scale=results.scale,
+        board=board,
+        claims=claims,
+        loose=loose,
+        tally=wording.tally(claim["verdict"] for claim in verdicts["claims"]),
+        meanings=wording.MEANINGS,
+        figures=_draw(figures, results),
+        experiments=_experiments(results, data),
+        selections=_selections(results),
+        rows=_rows(data, ROWS_WITHOUT_SCRIPT),
+        total=sum(len(block["seed"]) for block in data["experiments"]),
+        compute=_compute(results, details),
+        failures=results.failures,
+        facts=_facts(results.facts),
+        payload=data,
+    )
+
+
+def to_html(name: str, **context: Any) -> str:
+    """Render `<name>.html.j2` with the common style and `<name>.js`, under a policy that allows just these."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": wording.number,
+        "interval": wording.interval,
+        "duration": wording.duration,
+        "plural": wording.plural,
+        "payload": lambda content: Markup(payload.dump(content)),  # noqa: S704 - escaped by `dump`
+        "markup": Markup,  # only for pictures that `figures` and `strips` made
+    }
+    script = (TEMPLATES / f"{name}.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    template = environment.get_template(f"{name}.html.j2")
+    css = (TEMPLATES / "common.css").read_text() + figure_colours()
+    return template.render(policy=policy, script=Markup(script), css=Markup(css), symbols=wording.SYMBOLS, **context)  # noqa: S704
+
+
+def figure_colours() -> str:
+    """The figures' colours as CSS variables, in the light and the dark theme."""
+    from assay.report import style
+
+    light = ";".join(f"--fig-{name}:{value}" for value, name in style.VARIABLES.items())
+    dark = ";".join(f"--fig-{name}:{value}" for name, value in style.DARK.items())
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+
+
+# -- views ----------------------------------------------------------------------------------------------------------
+
+
+def _pairs(verdicts: Mapping[str, Any], shown: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    return [(check, shown[check["id"]]) for check in verdicts["checks"]]
+
+
+def _check(check: Mapping[str, Any]) -> dict[str, Any]:
+    """A check as the template shows it."""
+    lines = strips.of_check(check)
+    extended = check.get("extended")
+    return {
+        **check,
+        "anchored": False,
+        "strips": lines,
+        "headline": _headline(check),
+        "ends": wording.interval(check["interval"]),
+        "listed": check["runs"][:LISTED_RUNS],
+        "survives_holm": check.get("survives_holm"),
+        "extended": extended and {**extended, "text": wording.measured({**extended, "kind": "interval"})},
+    }
+
+
+def _headline(check: Mapping[str, Any]) -> str:
+    if check["measured"] is None:
+        return ""
+    return wording.measured(check) if check["kind"] == "count" else wording.number(check["measured"])
+
+
+def _claim(claim: Mapping[str, Any], shown: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A claim with its checks; a check that serves several claims is told whole under the first of them."""
+    views = []
+    for id in claim["checks"]:
+        views.append({**shown[id], "whole": not shown[id]["anchored"], "home": shown[id].get("home", claim["id"])})
+        shown[id] |= {"anchored": True, "home": views[-1]["home"]}
+    return {**claim, "views": views}
+
+
+def _draw(figures: Iterable[Spec | Drawn], results: Results) -> list[Drawn]:
+    return [f if isinstance(f, Drawn) else render([f], results)[0] for f in figures]
+
+
+def _experiments(results: Results, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was planned and what is there, by experiment."""
+    counts = {block["name"]: len(block["seed"]) for block in data["experiments"]}
+    names = list(dict.fromkeys([*results.expected, *counts]))
+    rows = []
+    for name in names:
+        expected = results.expected.get(name)
+        rows.append({"name": name, "rows": counts.get(name, 0), **(vars(expected) if expected else {})})
+    return rows
+
+
+def _selections(results: Results) -> list[dict[str, Any]]:
+    """The tables of selection stages: what was tried on which measure, and what won."""
+    found = []
+    for experiment, stages in results.selections.items():
+        for stage in stages if isinstance(stages, Sequence) and not isinstance(stages, str) else [stages]:
+            rows = stage.get("candidates", [])
+            keys = list(dict.fromkeys(key for row in rows for key in row.get("values", {})))
+            found.append({
+                "experiment": experiment,
+                "by": stage.get("by", ""),
+                "mode": {"max": "the most", "min": "the least"}.get(stage.get("mode", ""), "the best"),
+                "per": ", ".join(f"{key} = {value}" for key, value in stage.get("per", {}).items()),
+                "keys": keys,
+                "rows": [
+                    {
+                        "values": [row.get("values", {}).get(key) for key in keys],
+                        "score": row.get("score"),
+                        "won": stage.get("winner") is not None and row.get("values") == stage["winner"],
+                    }
+                    for row in rows
+                ],
+                "winner": stage.get("winner"),
+            })  # fmt: skip
+    return found
+
+
+def _rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
+    """The first rows of the table of runs, for a reader without scripts and for paper."""
+    rows: list[dict[str, Any]] = []
+    for block in data["experiments"]:
+        for i, seed in enumerate(block["seed"]):
+            if len(rows) == most:
+                return rows
+            scalars = [(s["name"], s["values"][i]) for s in block["scalars"] if s["values"][i] is not None]
+            rows.append({
+                "experiment": block["name"],
+                "arm": block["arms"][block["arm"][i]],
+                "settings": ", ".join(f"{a['name']} = {a['values'][i]}" for a in block["axes"] if a["values"][i] is not None),
+                "seed": seed,
+                "scalars": scalars[:3],
+                "seconds": block["seconds"][i],
+                "signature": data["signatures"][block["signature"][i]],
+            })  # fmt: skip
+    return rows
+
+
+def _compute(results: Results, details: payload.Details) -> float | None:
+    """Seconds of all distinct runs together, as far as they are known."""
+    signatures = results.runs["signature"].unique().to_list() if len(results.runs) else []
+    known = [d for s in signatures if (d := wording.as_float(details.get(s, {}).get("duration"))) is not None]
+    return sum(known) if known else None
+
+
+def _facts(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Provenance as rows."""
+    return [(key.replace("_", " "), value) for key, value in wording.flat(facts).items()]
