@@ -3,24 +3,31 @@
 from assay.data.base import Data, Split, data
 from assay.data.digits_translation import DigitsTranslation
 from assay.data.fetch import Resource, fetch, verify_all
-from assay.data.images import KMNIST, MNIST, FashionMNIST
+from assay.data.imagenet import ImageNet
+from assay.data.images import CIFAR10, CIFAR100, KMNIST, MNIST, FashionMNIST
 from assay.data.label_noise import class_dependent_noise, uniform_noise
 from assay.data.labelled import LabelledData
 from assay.data.marginals import Marginals
 from assay.data.modular import Modular
-from assay.data.tabular import SklearnData
+from assay.data.tabular import KeelData, SklearnData
+from assay.data.text import OpenWebText
 from assay.data.toy2d import GaussianRing, SwissRoll
 
 __all__ = [
+    "CIFAR10",
+    "CIFAR100",
     "KMNIST",
     "MNIST",
     "Data",
     "DigitsTranslation",
     "FashionMNIST",
     "GaussianRing",
+    "ImageNet",
+    "KeelData",
     "LabelledData",
     "Marginals",
     "Modular",
+    "OpenWebText",
     "Resource",
     "SklearnData",
     "Split",

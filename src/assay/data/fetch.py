@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from assay import places
 from assay.errors import DataMissing, unknown
@@ -193,18 +193,34 @@ class Resource:
         return f"{self.title} is not on this machine{because}: {advice}set ASSAY_DATA to a folder that holds {names}"
 
 
-RESOURCES: dict[str, Resource] = {}
-"""Every resource by name."""
+class Fetchable(Protocol):
+    """What `fetch` and `verify_all` need: a `Resource`, or a set that is had in a way of its own."""
+
+    @property
+    def name(self) -> str:
+        """Its short name, that of the data part."""
+
+    def fetch(self) -> None:
+        """Have it here. Raises `DataMissing`."""
+
+    def verify(self) -> list[Found]:
+        """Look whether it is here and whole."""
 
 
-def declare(resource: Resource) -> Resource:
+RESOURCES: dict[str, Fetchable] = {}
+"""Everything that is fetched, by name."""
+
+Declared = TypeVar("Declared", bound=Fetchable)
+
+
+def declare(resource: Declared) -> Declared:
     """Make a resource known to `fetch` and `verify_all`."""
     RESOURCES[resource.name] = resource
     return resource
 
 
 def fetch(name: str) -> None:
-    """Have a resource's files on this machine.
+    """Have a data set's files on this machine.
 
     Raises:
         UserError: there is no resource of that name.
@@ -216,7 +232,7 @@ def fetch(name: str) -> None:
 
 
 def verify_all() -> list[Found]:
-    """Hash the files of every resource again."""
+    """Hash the files of every data set that is not generated again."""
     return [found for name in sorted(RESOURCES) for found in RESOURCES[name].verify()]
 
 

