@@ -65,7 +65,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure ready for a page: markup of the picture, or the reason why there is none."""
+    """A figure ready for a page: markup of the picture, or the reason why there is none; `wide` ones stand alone."""
 
     id: str
     title: str
@@ -73,6 +73,7 @@ class Drawn:
     after: str
     svg: str | None = None
     reason: str = ""
+    wide: bool = False
 
 
 def figure(id: str, *, title: str, alt: str, after: str = "") -> Callable[[Callable[[Results], Figure]], Spec]:
@@ -144,9 +145,10 @@ def _rendered(spec: Spec, results: Results, prefix: str, strict: bool) -> Drawn:
     try:
         drawing = spec(results)
         text = _bytes(drawing, "svg").decode()
+        wide = drawing.get_figwidth() > style.WIDTH + 0.3
         if len(text) > MOST_BYTES:
-            return Drawn(*about, svg=_picture(_bytes(drawing, "png", facecolor=style.PAPER), spec.alt))
-        return Drawn(*about, svg=inline(text, f"{prefix}-{spec.id}-", spec.alt))
+            return Drawn(*about, svg=_picture(_bytes(drawing, "png", facecolor=style.PAPER), spec.alt), wide=wide)
+        return Drawn(*about, svg=inline(text, f"{prefix}-{spec.id}-", spec.alt), wide=wide)
     except Exception as error:  # a page is worth more than one of its figures
         if strict:
             raise

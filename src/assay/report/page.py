@@ -220,11 +220,12 @@ def _rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
         for i, seed in enumerate(block["seed"]):
             if len(rows) == most:
                 return rows
+            axes = [(axis["name"], axis["values"][i]) for axis in block["axes"]]
             scalars = [(s["name"], s["values"][i]) for s in block["scalars"] if s["values"][i] is not None]
             rows.append({
                 "experiment": block["name"],
                 "arm": block["arms"][block["arm"][i]],
-                "settings": ", ".join(f"{a['name']} = {a['values'][i]}" for a in block["axes"] if a["values"][i] is not None),
+                "settings": ", ".join(f"{name} = {value}" for name, value in axes if value is not None),
                 "seed": seed,
                 "scalars": scalars[:3],
                 "seconds": block["seconds"][i],

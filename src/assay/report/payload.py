@@ -112,8 +112,8 @@ class _Curves:
     """The curves of all runs, thinned to a common budget."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        self.steps: list[list[float]] = []
-        self._seen: dict[tuple[float, ...], int] = {}
+        self.steps: list[list[Any]] = []
+        self._seen: dict[bytes, int] = {}
         self._rows: dict[str, dict[str, dict[str, tuple[list[float], list[float]]]]] = {}
         count = 0
         if len(frame):
@@ -126,7 +126,7 @@ class _Curves:
         self.points = max(LEAST_POINTS, min(MOST_POINTS, CURVE_CHARACTERS // (2 * max(1, count))))
 
     def of(self, experiment: str, signatures: Sequence[str]) -> list[dict[str, Any]]:
-        """The curves of an experiment by name; each run's is [index into steps, least, most, code] or 0."""
+        """The curves of an experiment by name; a run's is [index into steps, least, most, code, 1 if log], or 0."""
         found = []
         for name in sorted(self._rows.get(experiment, {}), key=lambda name: ("loss" not in name, name)):
             by_run = self._rows[experiment][name]
@@ -143,14 +143,17 @@ class _Curves:
         y = np.asarray(values, dtype=float)[keep]
         finite = np.isfinite(y)
         low, high = (float(y[finite].min()), float(y[finite].max())) if finite.any() else (0.0, 0.0)
-        span = (high - low) or 1.0
-        codes = np.where(finite, np.rint((np.where(finite, y, low) - low) / span * (LEVELS - 1)), LEVELS).astype(int)
+        log = low > 0 and high / low > 300
+        scaled = np.log(np.where(finite, y, low) / low) if log else np.where(finite, y, low) - low
+        span = (np.log(high / low) if log else high - low) or 1.0
+        codes = np.where(finite, np.rint(scaled / span * (LEVELS - 1)), LEVELS).astype(int)
         text = _codes()[codes].tobytes().decode()
-        at = tuple(float(steps[i]) for i in keep)
+        x = np.asarray(steps, dtype=float)[keep]
+        at = x.tobytes()
         if at not in self._seen:
             self._seen[at] = len(self.steps)
-            self.steps.append([int(x) if x == int(x) else x for x in at])
-        return [self._seen[at], _plain(low), _plain(high), text]
+            self.steps.append([_plain(step) for step in x.tolist()])
+        return [self._seen[at], _plain(low), _plain(high), text, *([1] if log else [])]
 
 
 @functools.cache

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 7.2, 3.6
-"""Default size of a figure in inches; the page shows 7.2 inches at full column width."""
+"""Default size of a figure in inches; on a page two of that width stand side by side, wider ones alone."""
 
 INK, MUTED, GRID, PAPER = "#1b2430", "#566173", "#d8dde5", "#ffffff"
 """Colours of text and axes, of secondary marks, of grid lines, of the page."""
@@ -112,22 +112,22 @@ RC: dict[str, Any] = {
     "pdf.fonttype": 42,
     "figure.dpi": 100,
     "figure.facecolor": "none",
-    "figure.titlesize": 11,
+    "figure.titlesize": 12,
     "savefig.facecolor": "none",
     "savefig.transparent": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib
-    "font.size": 9.5,
+    "font.size": 10.5,
     "text.color": INK,
     "mathtext.fontset": "dejavusans",
     "axes.facecolor": "none",
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
-    "axes.titlesize": 10,
+    "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
-    "axes.labelsize": 9.5,
+    "axes.labelsize": 10.5,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -142,10 +142,10 @@ RC: dict[str, Any] = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": 9.5,
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
     "lines.markeredgewidth": 0.0,
@@ -317,11 +317,11 @@ def threshold(ax: Axes, value: float, text: str = "", axis: str = "y") -> None:
     if axis == "y":
         ax.axhline(value, **style)
         place = ax.get_yaxis_transform()
-        ax.text(0.995, value, text, transform=place, ha="right", va="bottom", fontsize=8, color=INK)
+        ax.text(0.995, value, text, transform=place, ha="right", va="bottom", fontsize=9, color=INK)
     else:
         ax.axvline(value, **style)
         place = ax.get_xaxis_transform()
-        ax.text(value, 0.99, f" {text}", transform=place, ha="left", va="top", fontsize=8, color=INK)
+        ax.text(value, 0.99, f" {text}", transform=place, ha="left", va="top", fontsize=9, color=INK)
 
 
 def label(ax: Axes, x: str = "", y: str = "", *, xunit: str = "", yunit: str = "", title: str = "") -> None:

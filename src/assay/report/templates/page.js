@@ -42,11 +42,11 @@
   const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const LETTER = Object.fromEntries([...ALPHABET].map((c, i) => [c, i]));
   function points(curve) {
-    const [steps, low, high, code] = curve;
+    const [steps, low, high, code, log] = curve;
     const found = [];
     data.steps[steps].forEach((step, i) => {
       const level = LETTER[code[2 * i]] * 64 + LETTER[code[2 * i + 1]];
-      if (level < 4095) found.push([step, low + ((high - low) * level) / 4094]);
+      if (level < 4095) found.push([step, log ? low * (high / low) ** (level / 4094) : low + ((high - low) * level) / 4094]);
     });
     return found;
   }
@@ -102,26 +102,31 @@
     const last = [
       { key: "curve", name: "curve", cell: spark },
       { key: "seconds", name: "time", n: true, value: (r) => r.block.seconds[r.i], cell: (r) => make("td", duration(r.block.seconds[r.i]), "n") },
-      { key: "signature", name: "run", value: (r) => r.signature, cell: expander },
     ];
+    const run = { key: "signature", name: "run", value: (r) => r.signature, cell: expander };
     const arm = { key: "arm", name: "arm", value: (r) => r.arm };
     const seed = { key: "seed", name: "seed", n: true, value: (r) => r.seed, cell: (r) => make("td", r.extra ? `${r.seed} (extra)` : r.seed, "n") };
     if (!block) {
       return [
-        { key: "experiment", name: "experiment", value: (r) => r.block.name }, arm,
-        { key: "settings", name: "settings", value: (r) => r.settings, cell: (r) => make("td", r.settings, "settings") }, seed,
+        run, { key: "experiment", name: "experiment", value: (r) => r.block.name }, arm,
+        { key: "settings", name: "settings", value: (r) => r.settings, cell: (r) => pairs(r.settings ? r.settings.split(", ") : [], "settings") }, seed,
         { key: "measured", name: "measured", cell: measured }, ...last,
       ];
     }
     const own = (list, kind) => list.map(({ name, values }) => ({
       key: `${kind} ${name}`, name, n: values.some((v) => typeof v === "number"), value: (r) => values[r.i],
     }));
-    return [arm, ...own(block.axes, "axis"), seed, ...own(block.scalars, "scalar"), ...last];
+    return [run, arm, ...own(block.axes, "axis"), seed, ...own(block.scalars, "scalar"), ...last];
   }
 
+  function pairs(texts, className) {
+    const cell = make("td", null, className);
+    for (const text of texts) cell.append(make("span", text, "pair"), " ");
+    return cell;
+  }
   function measured(row) {
     const some = row.block.scalars.filter((s) => s.values[row.i] !== null).slice(0, 3);
-    return make("td", some.map((s) => `${s.name} = ${number(s.values[row.i])}`).join("; "));
+    return pairs(some.map((s) => `${s.name} = ${number(s.values[row.i])}`), "measured");
   }
 
   function path(found, width, height, pad) {
@@ -148,7 +153,7 @@
 
   function expander(row) {
     const cell = make("td");
-    const button = make("button", row.signature.length > 12 ? `${row.signature.slice(0, 10)}…` : row.signature, "expand");
+    const button = make("button", row.signature.length > 12 ? `${row.signature.slice(0, 8)}…` : row.signature, "expand");
     button.type = "button";
     button.title = row.signature;
     button.setAttribute("aria-expanded", String(state.open === row));
@@ -172,7 +177,7 @@
   }
   function part(title, ...content) {
     const node = make("section");
-    node.append(make("h4", title), ...content);
+    node.append(make("h3", title), ...content);
     return node;
   }
   function copier(text) {
@@ -199,7 +204,7 @@
     };
     text(2, 12, "end", number(y1, 3)); text(2, 114, "end", number(y0, 3));
     text(6, 130, "start", number(x0)); text(316, 130, "end", `step ${number(x1)}`);
-    if (log) text(12, 12, "start", "log scale");
+    if (log) text(316, 12, "end", "log scale");
     return part(name, image);
   }
 
