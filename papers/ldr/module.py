@@ -12,9 +12,11 @@ from typing import Literal
 
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.transforms.v2 import Resize
 
 from assay.classifier import ClassifierModule
+from assay.data.augment import random_crops
 from assay.data.base import Split
 from assay.losses.ldr import ALDRLoss
 from assay.losses.robust import TruncatedGCELoss
@@ -43,6 +45,8 @@ class LDRClassifier(ClassifierModule):
         average: "macro" makes all accuracies class-balanced.
         lambda_bins: bins of the curves `lambda/<clean|corrupted>/bin<i>`: shares of ALDR's stored temperatures in
             equal bins of [lambda_0 (1 - 1/alpha), lambda_0]; 0 for no curves.
+        crop: side in pixels of the random, randomly mirrored square that stands for a training image; 0 for none.
+        side: side in pixels to which the network resizes its images, in training and evaluation; 0 leaves them.
     """
 
     def __init__(
@@ -51,9 +55,31 @@ class LDRClassifier(ClassifierModule):
         decay: Literal["all", "weights"] = "all",
         average: Literal["micro", "macro"] = "micro",
         lambda_bins: int = 0,
+        crop: int = 0,
+        side: int = 0,
     ) -> None:
         super().__init__(decay=decay)
-        self.average, self.lambda_bins = average, lambda_bins
+        self.average, self.lambda_bins, self.crop, self.side = average, lambda_bins, crop, side
+
+    def build(self) -> None:
+        """As in the base class; the network resizes images first if asked for."""
+        super().build()
+        if self.side:
+            self.net = nn.Sequential(Resize([self.side, self.side], antialias=True), self.net)
+
+    def batch(self, step: int) -> Tensor:
+        """As in the base class; notes the step, which the random crops are a function of."""
+        self._step = step
+        return super().batch(step)
+
+    def objective(self, index: Tensor) -> Tensor:
+        """Mean loss on the rows `index`, cropped if asked for."""
+        train = self.data.train
+        x = train.x[index]
+        if self.crop:
+            x = random_crops(x, self.crop, self.seeds.torch("crop", self._step))
+        loss: Tensor = self.loss(self.net(x), train.y[index], index)
+        return loss.mean()
 
     def after_step(self, step: int) -> None:
         """Prune truncated GCE's samples at the end of every tenth epoch of the second half."""

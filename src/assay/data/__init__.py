@@ -2,13 +2,15 @@
 
 from assay.data.base import Data, Split, data
 from assay.data.digits_translation import DigitsTranslation
-from assay.data.fetch import Resource, fetch, verify_all
+from assay.data.fetcher import Resource, fetch, verify_all
 from assay.data.imagenet import ImageNet
 from assay.data.images import CIFAR10, CIFAR100, KMNIST, MNIST, FashionMNIST
 from assay.data.label_noise import class_dependent_noise, uniform_noise
 from assay.data.labelled import LabelledData
+from assay.data.large_images import Kuzushiji49, TinyImageNet
 from assay.data.marginals import Marginals
 from assay.data.modular import Modular
+from assay.data.openml import Newsgroups, OpenMLData
 from assay.data.tabular import KeelData, SklearnData
 from assay.data.text import OpenWebText
 from assay.data.toy2d import GaussianRing, SwissRoll
@@ -24,14 +26,18 @@ __all__ = [
     "GaussianRing",
     "ImageNet",
     "KeelData",
+    "Kuzushiji49",
     "LabelledData",
     "Marginals",
     "Modular",
+    "Newsgroups",
+    "OpenMLData",
     "OpenWebText",
     "Resource",
     "SklearnData",
     "Split",
     "SwissRoll",
+    "TinyImageNet",
     "class_dependent_noise",
     "data",
     "fetch",
