@@ -38,6 +38,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Overrides = Annotated[Optional[list[str]], typer.Argument(help="Trainer settings, e.g. trainer=gpu.", metavar="[KEY=VALUE]...")]
 
 
+USAGE_ERRORS: tuple[type[Any], ...] = typer.BadParameter.__mro__[1:3]
+"""What typer raises for a wrong command line; it does not export the classes."""
+
+
 def main() -> None:
     """Entry point: bad input is one line and exit code 2, failed runs exit with 1."""
     try:
@@ -56,13 +60,11 @@ def main() -> None:
             raise
         _fail(str(known), known.exit_code)
     except Exception as error:
-        from click.exceptions import Abort, ClickException, Exit
-
-        if isinstance(error, Exit):
+        if isinstance(error, typer.Exit):
             raise SystemExit(error.exit_code) from None
-        if isinstance(error, ClickException):
+        if isinstance(error, USAGE_ERRORS):
             _fail(" ".join(error.format_message().split()) + " (see --help)", 2)
-        if isinstance(error, Abort):
+        if isinstance(error, typer.Abort):
             _fail("aborted", 130)
         raise
 

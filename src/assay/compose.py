@@ -20,7 +20,7 @@ from hydra_zen import ZenField, make_config
 from assay import parts as part_loader
 from assay import places
 from assay.errors import UserError, unknown
-from assay.registry import KINDS, Part, check_value
+from assay.registry import KINDS, REQUIRED, Part, check_value
 
 SIGNATURE_SCHEMA = 1
 OTHER_GROUPS = ("trainer",)
@@ -79,8 +79,6 @@ def assemble(choices: Choices, values: Values, seed: int, inputs: Mapping[str, s
     Raises:
         UserError: an unknown part, key or value, or a part that the module has no use for.
     """
-    groups = {key.split("/")[0] for key in (*choices, *values)} - {"budget"}
-    groups = {key.split(".")[0] for key in groups} - {"budget"}
     tops = {key.partition(".")[0] for key in values} | {key.partition("/")[0] for key in choices}
     for top in sorted(tops):
         if top not in KINDS and top not in (*OTHER_GROUPS, "budget"):
@@ -234,9 +232,10 @@ def _store(store: Any, group: str, package: str, part: Part) -> None:
     for key, item in part.fields.items():
         if item.nests is not None:
             fields[key] = ZenField(Any, "???")
-            if item.default is not _required():
-                defaults.append({key: KINDS[item.nests].named(type(item.default)).name})
-        elif item.default is _required():
+            # Without a default the group is open: choosing is up to the user, and our own message says so.
+            open_ = item.default is REQUIRED
+            defaults.append({key: None if open_ else KINDS[item.nests].named(type(item.default)).name})
+        elif item.default is REQUIRED:
             fields[key] = ZenField(Any, "???")
         else:
             default = part.defaults()[key]
@@ -249,12 +248,6 @@ def _store(store: Any, group: str, package: str, part: Part) -> None:
 def _omegaconf_type(annotation: Any) -> Any:
     """The types that OmegaConf checks by itself; for all others pydantic does the checking after composing."""
     return annotation if annotation in (int, float, bool, str) else Any
-
-
-def _required() -> Any:
-    from assay.registry import REQUIRED
-
-    return REQUIRED
 
 
 @functools.cache
@@ -348,7 +341,8 @@ def override_words(config: Mapping[str, Any]) -> list[str]:
             words += _node_words(kind, node)
         elif isinstance(node, Mapping):
             plus = "+" if kind == "inputs" else ""
-            words += [f"{plus}{kind}.{key}={_word(value)}" for key, value in node.items()]
+            bare = str if kind == "trainer" else _word  # "32" is a precision by any spelling
+            words += [f"{plus}{kind}.{key}={bare(value)}" for key, value in node.items()]
         else:
             words.append(f"{kind}={_word(node)}")
     return words

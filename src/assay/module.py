@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -60,9 +60,8 @@ class Budget:
         return self.epochs * math.ceil(samples / (self.batch or samples))
 
 
-@dataclass(frozen=True)
-class Block:
-    """The steps start, ..., stop-1."""
+class Block(NamedTuple):
+    """The steps start, ..., stop-1. (A tuple, because Lightning takes batches apart and refuses frozen dataclasses.)"""
 
     start: int
     stop: int
@@ -185,6 +184,10 @@ class PaperModule(pl.LightningModule):
         self.advance(block.start, block.stop)
         self.steps_done = block.stop
 
+    def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
+        """A block is two numbers; there is nothing to move."""
+        return batch
+
     def configure_optimizers(self) -> None:
         """Raw optimizers are stepped inside `advance`; Lightning has none to manage."""
         return None
@@ -237,6 +240,16 @@ class GradientModule(PaperModule):
         """The scalar to minimise on the training rows `index` ([batch] positions, on the run's device)."""
         raise TypeError(f"{type(self).__name__} does not define its objective")
 
+    def gradients(self, index: Tensor) -> Tensor:
+        """Fill every parameter's `.grad` for the rows `index` and return the detached objective.
+
+        By default autograd on `objective`; a paper with its gradient in closed form overrides this.
+        """
+        loss = self.objective(index)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        return loss.detach()
+
     def after_step(self, step: int) -> None:
         """Called after each optimizer step."""
 
@@ -251,14 +264,11 @@ class GradientModule(PaperModule):
         total, losses = self.total, []
         for step in range(start, stop):
             self.set_rates(step, total)
-            loss = self.objective(self.batch(step))
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            losses.append(self.gradients(self.batch(step)))
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters(), self.clip_norm)
             self.optimizer.step()
             self.after_step(step)
-            losses.append(loss.detach())
         mean = torch.stack(losses).mean()
         if not torch.isfinite(mean):
             raise Diverged(f"the training loss is {mean.item()} at step {stop} of {total}")
@@ -274,6 +284,10 @@ class GradientModule(PaperModule):
         """Positions of the training rows of a step, [batch]. The order of epoch e is a function of (seed, e) alone."""
         samples = len(self.data.train)
         size = self.budget.batch or samples
+        if size >= samples:  # the full batch has one order: its sums are the same at every step
+            if len(self._order) != samples:
+                self._order = torch.arange(samples, device=self.device)
+            return self._order
         epoch, within = divmod(step, math.ceil(samples / size))
         if epoch != self._epoch:
             order = torch.randperm(samples, generator=self.seeds.torch("order", epoch))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import random
 import resource
@@ -33,6 +34,10 @@ from assay.module import Budget, Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
 from assay.registry import KINDS
 from assay.seeds import Seeds
+
+# Lightning's remarks (devices found, tips, why fit ended) say nothing that a run's own lines do not.
+for _name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 CHECKPOINT_SECONDS = 60.0
 KEEP_CHECKPOINTS = 2
@@ -162,6 +167,8 @@ def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | 
         built["data"].load(seeds)
     module.attach(seeds, Budget(**config["budget"]), built, inputs)
     module.build()
+    if config["trainer"]["precision"] == "64":
+        module.double()  # Lightning would convert only inside `fit`, after a checkpoint has been loaded and rounded
     return module
 
 
@@ -209,13 +216,16 @@ def _fit(module: PaperModule, config: Mapping[str, Any], hooks: Hooks, log: _Eve
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.fit(module)
+    if not module.device_free:
+        # Lightning has taken the module back to the CPU; `finish` finds it beside its data again.
+        module.to("cuda" if config["trainer"]["device"] == "cuda" else "cpu")
 
 
 class _AtBlockEnds(pl.Callback):
     """Measures, logs, checkpoints and listens for a stop, at block ends only."""
 
     def __init__(self, module: PaperModule, hooks: Hooks, log: _EventLog, checkpoints: _Checkpoints) -> None:
-        self.hooks, self.log, self.checkpoints = hooks, log, checkpoints
+        self.hooks, self.events, self.checkpoints = hooks, log, checkpoints
         self.total = module.total
         self.measured = set(module.measure_at(self.total))
         self.saved = time.monotonic()
@@ -235,7 +245,7 @@ class _AtBlockEnds(pl.Callback):
         last = done >= self.total
         stop = not last and self.hooks.should_stop()
         if not last and (stop or time.monotonic() - self.saved >= self.hooks.checkpoint_seconds):
-            self.log.flush()
+            self.events.flush()
             self.checkpoints.save(pl_module)
             self.saved = time.monotonic()
         if stop:
@@ -244,7 +254,7 @@ class _AtBlockEnds(pl.Callback):
     def _measure(self, trainer: pl.Trainer, module: PaperModule) -> None:
         values = module.take_measurement()
         if values:
-            self.log.write({"step": module.steps_done, **values})
+            self.events.write({"step": module.steps_done, **values})
             if trainer.logger is not None:
                 trainer.logger.log_metrics(values, step=module.steps_done)
 

@@ -139,6 +139,10 @@ class Experiment(_Strict):
                     values |= named[level] if isinstance(named, dict) else {axis: level}
                 yield arm, cell, [self.fix, self.arms[arm], at.fix, extra, values]
 
+    def named_axes(self, scale: str) -> list[str]:
+        """Axes whose levels have names."""
+        return [axis for axis, levels in {**self.axes, **self.at(scale).axes}.items() if isinstance(levels, dict)]
+
     def stages(self, scale: str, arm: str) -> list[Select]:
         """The selection stages of an arm at a scale."""
         here = self.at(scale).select
@@ -421,7 +425,7 @@ def _numbers(value: Any) -> Any:
 
 
 def adhoc_layers(
-    study: Study, scale: str, name: str, arm: str | None, seed: int, given: Sequence[str]
+    study: Study, scale: str, name: str, arm: str | None, seed: int, levels: Mapping[str, Any]
 ) -> tuple[list[compose.Layer], dict[str, str]]:
     """The layers and inputs of one cell of an experiment, for a run outside a plan.
 
@@ -431,7 +435,7 @@ def adhoc_layers(
         name: the experiment.
         arm: its arm; the first one if None.
         seed: the run's seed, by which needed runs are found.
-        given: keys that the user sets anyway; every other axis takes its first value.
+        levels: levels of axes; every other axis takes its first one.
     """
     if name not in study.experiments:
         raise unknown("experiment", name, study.experiments)
@@ -442,7 +446,13 @@ def adhoc_layers(
     arm = arm if arm is not None else next(iter(arms))
     if arm not in arms:
         raise unknown("arm", str(arm), arms)
-    _, axes, layers = next(cell for cell in experiment.cells(scale) if cell[0] == arm)
+    cells = [cell for cell in experiment.cells(scale) if cell[0] == arm]
+    for axis, level in levels.items():
+        known = {cell[1][axis] for cell in cells if axis in cell[1]}
+        cells = [cell for cell in cells if cell[1].get(axis) == level]
+        if not cells:
+            raise unknown(f"level of {axis}" if known else "axis", str(level) if known else axis, map(str, known))
+    _, axes, layers = cells[0]
     first = {key: value for stage in experiment.stages(scale, arm) for key, value in stage.candidates()[0].items()}
     inputs: dict[str, str] = {}
     if experiment.needs:

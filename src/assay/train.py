@@ -16,6 +16,7 @@ from typing import Any
 
 from assay import compose
 from assay.errors import UserError, unknown
+from assay.registry import KINDS
 from assay.study import SCALES, Study, adhoc_layers
 
 SELECTORS = ("paper", "experiment", "arm", "scale", "seed")
@@ -111,20 +112,27 @@ def _plain(value: Any) -> Any:
 def resolve(overrides: Sequence[tuple[str, Any]]) -> tuple[str | None, dict[str, Any]]:
     """The paper and the configuration that (key, value) overrides ask for."""
     selected = {key: value for key, value in overrides if key in SELECTORS}
-    user: list[compose.Layer] = [{key: value} for key, value in overrides if key not in SELECTORS]
+    rest = {key: value for key, value in overrides if key not in SELECTORS}
     paper, seed = selected.get("paper"), selected.get("seed", 1)
-    layers, inputs = _layers(selected, [key for key, _ in overrides])
-    wanted = {k.partition(".")[2]: v for layer in user for k, v in layer.items() if k.startswith("inputs.")}
-    user = [layer for layer in user if not next(iter(layer)).startswith("inputs.")]
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise UserError(f"seed={seed}: expected a whole number")
+    layers, inputs, levels = _layers(selected, rest)
+    user: list[compose.Layer] = []
+    for key, value in rest.items():
+        if key.startswith("inputs."):
+            inputs[key.partition(".")[2]] = str(value)
+        elif key not in levels:
+            user.append({key: value})
     if paper is None:
         compose.load(None)
     choices, values = compose.merge([*layers, *user])
-    return paper, compose.assemble(choices, values, seed, {**inputs, **wanted})
+    return paper, compose.assemble(choices, values, seed, inputs)
 
 
-def _layers(selected: dict[str, Any], given: Sequence[str]) -> tuple[list[compose.Layer], dict[str, str]]:
+def _layers(
+    selected: dict[str, Any], rest: dict[str, Any]
+) -> tuple[list[compose.Layer], dict[str, str], dict[str, Any]]:
+    """Layers, inputs and levels of named axes that the selectors stand for."""
     paper, experiment = selected.get("paper"), selected.get("experiment")
     scale = selected.get("scale", "desk")
     if scale not in SCALES:
@@ -132,23 +140,38 @@ def _layers(selected: dict[str, Any], given: Sequence[str]) -> tuple[list[compos
     if paper is None:
         if experiment is not None:
             raise UserError(f"experiment={experiment} needs a paper (add paper=NAME)")
-        return [], {}
+        return [], {}, {}
     study = Study.of(str(paper))
     compose.load(study.slug)
     if experiment is None:
-        return [], {}
-    return adhoc_layers(study, scale, str(experiment), selected.get("arm"), selected.get("seed", 1), given)
+        only = ", ".join(study.experiments)
+        raise UserError(f"paper={paper} needs an experiment (add experiment=NAME; there is {only})")
+    known = study.experiments.get(str(experiment))
+    named = known.named_axes(scale) if known and scale in known.scales else []
+    levels = {axis: rest[axis] for axis in named if axis in rest}
+    layers, inputs = adhoc_layers(study, scale, str(experiment), selected.get("arm"), selected.get("seed", 1), levels)
+    return layers, inputs, levels
 
 
 def expand(words: Sequence[str]) -> list[str]:
     """Hydra overrides for what the selectors stand for, to be put before the user's own words.
 
-    For a sweep the first value of each swept word is taken; the launcher plugin expands every job by itself.
+    For a sweep the first value of each swept word is taken, and the kinds whose choice is swept are left out.
     """
     parsed = parse(words)
-    first = [(key, value[0] if swept else value) for key, value, swept in parsed]
-    _, config = resolve(first)
-    return [word for word in compose.override_words(config) if not word.startswith("seed=")]
+    _, config = resolve([(key, value[0] if swept else value) for key, value, swept in parsed])
+    swept = {key.partition("/")[0] for key, _, is_sweep in parsed if is_sweep and "." not in key}
+    config = {kind: node for kind, node in config.items() if kind != "seed" and kind not in swept}
+    return compose.override_words(config)
+
+
+def _forced(word: str) -> str:
+    """A value that Hydra takes although its part is not known before a job is composed; groups and selectors as they are."""
+    key = word.lstrip("+").partition("=")[0]
+    group = key.partition("/")[0]
+    if key.startswith("hydra") or key in SELECTORS or ("." not in key and group in (*KINDS, *compose.OTHER_GROUPS)):
+        return word.lstrip("+")
+    return "++" + word.lstrip("+")
 
 
 def _launch(words: list[str]) -> None:
@@ -173,8 +196,7 @@ def _launch(words: list[str]) -> None:
     else:
         base = []
     expanded = len(base)
-    # Hydra's parser must see a selector only once, and knows experiments, arms and levels just as plain values.
-    plain = [w.lstrip("+") if w.lstrip("+").partition("=")[0] in SELECTORS else w for w in words]
+    plain = [_forced(word) if "=" in word else word for word in words]
     compose.store_nodes()
 
     @hydra.main(config_path=str(places.CONF), config_name="config", version_base="1.3")

@@ -3,8 +3,6 @@
 A thin door: the jobs of a multirun become an ad-hoc plan, which goes the same way as a paper's sweep.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -161,6 +161,7 @@ class Pool:
         args = (self.paper, self.outputs, theirs, os.getpid(), None if self.spawn else others)
         process = context.Process(target=_work, args=args, daemon=True)
         process.start()
+        gc.unfreeze()
         theirs.close()
         return Worker(process, ours)
 
@@ -216,14 +217,29 @@ class Pool:
 
 def _work(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: list[Connection] | None) -> None:
     """A worker's life: runs come in, outcomes go out; it ends with its parent."""
+    try:
+        _serve(paper, outputs, pipe, parent, inherited)
+    finally:
+        # Not through the interpreter's own end: it would tear down, object by object, what the parent still uses.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if inherited is not None:
+            os._exit(0)
+
+
+def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: list[Connection] | None) -> None:
     for other in inherited or []:
         other.close()
     stop = {"asked": False}
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.update(asked=True))
     from assay import compose, runner
+    from assay import parts as part_loader
 
-    compose.load(paper)
+    if paper in part_loader.papers():
+        compose.load(paper)
+    else:
+        compose.load(None)
     store = Store(paper, outputs)
     told = [0.0]
 

@@ -1,0 +1,61 @@
+"""Housekeeping: clear what nothing needs, and get the data that a paper wants."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from assay import places
+from assay.records import Lock, Store
+
+OLD = 3600.0
+"""Seconds after which a temporary file belongs to nobody."""
+
+
+def sweep_up(delete: bool) -> tuple[int, int]:
+    """Find (and delete) checkpoints of finished runs, old temporary files and artefacts without a record."""
+    doomed: list[Path] = []
+    for folder in sorted(path.parent for path in places.outputs().glob("*/records")):
+        doomed += _of_store(Store(folder.name))
+    size = sum(path.stat().st_size for path in doomed)
+    if delete:
+        for path in doomed:
+            path.unlink(missing_ok=True)
+    return len(doomed), size
+
+
+def _of_store(store: Store) -> list[Path]:
+    doomed: list[Path] = []
+    wanted: set[str] = set()
+    for record in store:
+        wanted.update(record.artefacts.values())
+        folder = store.run_folder(record.signature)
+        if record.status == "done" and not Lock.held(folder):
+            doomed += folder.glob("checkpoint-*.pt")
+    doomed += [path for path in store.artefact("").glob("*.npz") if path.name not in wanted and _old(path)]
+    return doomed + [path for path in store.folder.rglob(".*.tmp") if _old(path)]
+
+
+def _old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > OLD
+
+
+def fetch_for(paper: str) -> list[dict[str, Any]]:
+    """Load every data set that a paper's experiments choose, which fetches what is missing; one row each."""
+    from assay import parts
+    from assay.catalogue import users
+    from assay.errors import UserError
+    from assay.registry import KINDS
+    from assay.seeds import Seeds
+
+    parts.load_paper(paper)
+    rows = []
+    for (kind, name), papers in sorted(users().items()):
+        if kind == "data" and paper in papers:
+            try:
+                KINDS["data"].build(KINDS["data"][name].defaults()).load(Seeds(0))
+                rows.append({"data": name, "state": "here", "detail": ""})
+            except UserError as error:
+                rows.append({"data": name, "state": "missing", "detail": str(error)})
+    return rows

@@ -1,0 +1,68 @@
+"""Publish: from a complete sweep to the committed results of a paper and the tables in the READMEs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay import places
+from assay.errors import UserError
+from assay.reproduce import Session, judge_paper, write_json
+
+MOST_BYTES = 1_000_000
+"""What one paper's committed results may weigh."""
+
+
+def publish(session: Session) -> list[Path]:
+    """Write tables, verdicts and figures to `papers/<slug>/results/<scale>` and update the READMEs.
+
+    Raises:
+        UserError: the sweep is not complete, or not at the code as it is now, or the results are too large.
+    """
+    plan = session.plan()
+    states = session.states(plan)
+    open_runs = [s for s, state in states.items() if state != "done"]
+    if open_runs or plan.blocked or not plan.runs:
+        raise UserError(
+            f"{session.paper} ({session.scale}) has {len(open_runs) + len(plan.blocked)} runs open; "
+            f"`assay reproduce {session.paper} --scale {session.scale}` first"
+        )
+    results = session.results(plan)
+    folder = places.PAPERS / session.paper / "results" / session.scale
+    results.save(folder)
+    verdicts = judge_paper(session.paper, results)
+    write_json(folder / "verdicts.json", verdicts)
+    written = [*sorted(folder.glob("*.parquet")), folder / "results.json", folder / "verdicts.json"]
+    written += _figures(session.paper, results, folder / "figures")
+    size = sum(path.stat().st_size for path in written)
+    if size > MOST_BYTES:
+        raise UserError(f"{folder} would weigh {size / 1e6:.1f} MB; thin out curves (measure_at) or figures, 1 MB is the limit")
+    return written + update_readmes(session.paper)
+
+
+def _figures(paper: str, results: object, folder: Path) -> list[Path]:
+    from assay.parts import paper_module
+    from assay.report import figures
+
+    for old in folder.glob("*"):
+        old.unlink()
+    module = paper_module(paper, "figures")
+    return [] if module is None else figures.save(module, results, folder)
+
+
+def update_readmes(paper: str | None = None) -> list[Path]:
+    """Bring the generated parts of a paper's README (all papers' if None) and of the root README up to date."""
+    import json
+
+    from assay.parts import papers
+    from assay.report import board, readme
+
+    changed = []
+    for slug in [paper] if paper else papers():
+        verdicts = places.PAPERS / slug / "results" / "desk" / "verdicts.json"
+        page = places.PAPERS / slug / "README.md"
+        if verdicts.exists() and page.exists() and readme.update(page, "verdicts", readme.render(json.loads(verdicts.read_text()))):
+            changed.append(page)
+    root = places.ROOT / "README.md"
+    if readme.update(root, "board", board.markdown()):
+        changed.append(root)
+    return changed
