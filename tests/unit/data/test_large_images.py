@@ -21,9 +21,8 @@ def test_synthetic_images_have_the_real_shape(build, shape):
 def k49(monkeypatch, tmp_path):
     """Three training and two test images where four files are looked for."""
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
-    files = {
-        part: (images, labels, n) for n, (part, (images, labels, _)) in zip((3, 2), large_images.K49_FILES.items())
-    }
+    rows = {"train": 3, "test": 2}
+    files = {part: (images, labels, rows[part]) for part, (images, labels, _) in large_images.K49_FILES.items()}
     monkeypatch.setattr(large_images, "K49_FILES", files)
     large_images._read_k49.cache_clear()
     (tmp_path / "k49").mkdir()
