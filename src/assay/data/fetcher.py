@@ -11,6 +11,7 @@ right. What can't be had raises `DataMissing` with one line that says what to do
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -53,7 +54,7 @@ class File:
     copies: tuple[Copy, ...]
 
 
-State = Literal["ok", "damaged", "missing"]
+State = Literal["ok", "corrupt", "missing"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Resource:
     def fetch(self) -> None:
         """Have every file here, with the right sum. Raises `DataMissing` as `read`."""
         for found in self.verify():
-            if found.state == "damaged":
+            if found.state == "corrupt":
                 raise DataMissing(f"{self.title}: {found.path} is damaged; delete it and try again")
         self._get()
 
@@ -132,13 +133,13 @@ class Resource:
     # -- looking --------------------------------------------------------------------------------------------------
 
     def _verify(self, file: File) -> Found:
-        damaged = ""
+        corrupt = ""
         for path, copy, own in self._places(file):
             if path.is_file() and _matches(path, copy):
                 return Found(self.name, file.name, "ok", _shown(path))
             if own and path.is_file() and not any(_matches(path, other) for other in file.copies):
-                damaged = damaged or _shown(path)
-        return Found(self.name, file.name, "damaged" if damaged else "missing", damaged)
+                corrupt = corrupt or _shown(path)
+        return Found(self.name, file.name, "corrupt" if corrupt else "missing", corrupt)
 
     def _find(self, file: File) -> tuple[Path, Copy] | None:
         """The first copy of the right size."""
@@ -231,9 +232,9 @@ def fetch(name: str) -> None:
     RESOURCES[name].fetch()
 
 
-def verify_all() -> list[Found]:
-    """Hash the files of every data set that is not generated again."""
-    return [found for name in sorted(RESOURCES) for found in RESOURCES[name].verify()]
+def verify_all() -> list[dict[str, str]]:
+    """Hash the files of every data set again; a row a file: resource, file, state (ok, corrupt, missing), path."""
+    return [dataclasses.asdict(found) for name in sorted(RESOURCES) for found in RESOURCES[name].verify()]
 
 
 def data_folders() -> list[Path]:

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from assay.data.base import Data, Split, data
-from assay.data.fetch import Found, data_folders, declare
+from assay.data.fetcher import Found, data_folders, declare
 from assay.data.lazy import LazyRows, batch_seed
 from assay.errors import DataMissing, UserError
 from assay.seeds import Seeds

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from assay.data.base import data
-from assay.data.fetch import Copy, File, Resource, declare
+from assay.data.fetcher import Copy, File, Resource, declare
 from assay.data.labelled import LabelledData, Noise, Pool, Prepare, Size
 
 Scale = Literal["unit", "standard"]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.base import Data, Split, data
-from assay.data.fetch import Found, data_folders, declare
+from assay.data.fetcher import Found, data_folders, declare
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing, UserError
 from assay.seeds import Seeds
@@ -68,7 +68,7 @@ class Tokens:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         good = digest == json.loads(path.with_name(SUMS).read_text())["sha256"]
-        return [Found(self.name, FILE, "ok" if good else "damaged", f"{self.name}/{FILE}")]
+        return [Found(self.name, FILE, "ok" if good else "corrupt", f"{self.name}/{FILE}")]
 
     def open(self) -> NDArray[np.uint16]:
         """The tokens, mapped into memory. Raises `DataMissing`."""
@@ -79,7 +79,7 @@ class Tokens:
 
 
 _HOW = (
-    "OpenWebText is not on this machine: make it with `assay data fetch openwebtext` where there is a network, "
+    "OpenWebText is not on this machine: run assay.data.fetch('openwebtext') where there is a network (hours, 18 GB), "
     f"or set ASSAY_DATA to a folder that holds openwebtext/{FILE}"
 )
 
