@@ -61,13 +61,16 @@ class MixtureBridge(Marginals):
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n samples of p0 and n of p1, independent of each other."""
-        x0, _ = self.pairs(n, generator)
-        return x0, self.pairs(n, generator)[1]
+        return self.normal(n, generator), self.pairs(n, generator)[1]
 
     def pairs(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n pairs (x0, x1) of the true plan, [n, D] each."""
-        x0 = torch.randn(n, self.dimension, generator=generator, dtype=torch.float64)
+        x0 = self.normal(n, generator)
         return x0, self.truth.sample(x0, generator)
+
+    def normal(self, n: int, generator: torch.Generator) -> Tensor:
+        """n samples of p0."""
+        return torch.randn(n, self.dimension, generator=generator, dtype=torch.float64)
 
 
 @data.register("light_sb/gaussians")

@@ -156,15 +156,18 @@ class GaussianMixturePotential(nn.Module):
     @torch.no_grad()
     def sample(self, x0: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One draw of x1 ~ pi(.|x0) for each row, [B, D]. The generator lives on the CPU, so devices agree."""
-        log_weights, means = self.plan_components(x0)
+        q, s = self.rotations, self.s
+        exponents = self._exponents(_turned(x0, q), q)
         # Gumbel's maximum draws the component; torch.multinomial would lose very small weights.
-        uniform = torch.rand(log_weights.shape, generator=generator, dtype=torch.float64).to(x0.device)
-        component = (log_weights - (-uniform.log()).log()).argmax(-1)
+        uniform = torch.rand(exponents.shape, generator=generator, dtype=torch.float64).to(x0.device)
+        component = (exponents - (-uniform.log()).log()).argmax(-1)
         noise = torch.randn(x0.shape, generator=generator, dtype=torch.float64).to(x0)
-        spread = (self.eps * self.s[component]).sqrt() * noise
-        if (q := self.rotations) is not None:
-            spread = torch.einsum("bde,be->bd", q[component], spread)
-        return means[torch.arange(len(x0), device=x0.device), component] + spread
+        stretch, spread = s[component], (self.eps * s[component]).sqrt() * noise
+        if q is None:
+            return self.r[component] + stretch * x0 + spread
+        turn = q[component]
+        own = torch.einsum("bde,bd->be", turn, x0)
+        return self.r[component] + torch.einsum("bde,be->bd", turn, stretch * own + spread)
 
     # -- the diffusion --------------------------------------------------------------------------------------------
 
