@@ -75,8 +75,8 @@ def optimum_at_and_between_maps() -> dict[str, float]:
     levels = np.unique(partition_entropies(EXAMPLE).round(12))[1:]
     midpoints = (np.append(0.0, levels[:-1]) + levels) / 2
     rng = SEEDS.numpy("search")
-    at = [abs(rate - searched(EXAMPLE, rate, starts=60, rng=rng)) for rate in levels]
-    between = [rate - searched(EXAMPLE, rate, starts=60, rng=rng) for rate in midpoints]
+    at = [abs(rate - searched(EXAMPLE, rate, starts=40, rng=rng)) for rate in levels]
+    between = [rate - searched(EXAMPLE, rate, starts=40, rng=rng) for rate in midpoints]
     return {"distance_at_maps": max(at), "gap_between_maps": min(between)}
 
 
@@ -132,7 +132,7 @@ def actions_follow_the_policy() -> dict[str, float]:
 def reward_does_not_depend_on_the_rate() -> dict[str, float]:
     """All paths of a small game: the expected return is the plain policy's, and the belief is the true posterior."""
     world, policy = _small_world()
-    prior, horizon, discount = np.full(8, 1 / 8), 4, 0.95
+    prior, horizon, discount = np.full(8, 1 / 8), 3, 0.95
     plain = np.zeros(len(world.terminal))
     for _ in range(horizon):
         value = world.rewards + plain
