@@ -193,8 +193,8 @@ CHECKS = [
     Check(
         "2",
         "alpha = 1e4, eta_0 = 3, P = 160: training residuals against the closed-form linearised ones, relative L2 "
-        "error below 1e-2 at steps 10, 100, 1000; test predictions after 8000 steps against the linearised ones at the same "
-        "step below 5e-3, and against regression with the initial kernel below 2e-2",
+        "error below 1e-2 at steps 10, 100, 1000; test predictions after 8000 steps against the linearised ones at the "
+        "same step below 5e-3, and against regression with the initial kernel below 2e-2",
         serves=["C4"],
         experiment="exact",
         kind=Exact(

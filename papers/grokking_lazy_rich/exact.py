@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -100,7 +100,7 @@ def linearised() -> dict[str, float]:
     assert test is not None
     weights = {"w": module.w.detach().clone()}
 
-    def one(p: dict[str, Tensor], row: Tensor) -> Tensor:
+    def one(p: Mapping[str, Tensor], row: Tensor) -> Tensor:
         return committee(row[None], p["w"], module.epsilon)
 
     kernel = module.hidden * ntk(one, train.x, params=weights)

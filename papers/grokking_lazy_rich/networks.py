@@ -67,8 +67,8 @@ class Delay(ClassifierModule):
     def evaluate(self, step: int) -> None:
         """Put the network's state after `step` steps into its row of the history."""
         squares = [p.detach().square().sum() for p in self.net.parameters() if p.requires_grad]
-        splits = [value for split in (self.data.train, self.data.test) for value in self.judge(split)]
-        row = [*splits, torch.stack(squares).sum().sqrt()]
+        assert self.data.test is not None
+        row = [*self.judge(self.data.train), *self.judge(self.data.test), torch.stack(squares).sum().sqrt()]
         self.history[math.ceil(step / self.every)] = torch.stack([value.double() for value in row])
 
     @torch.no_grad()
