@@ -110,6 +110,7 @@ def to_html(name: str, **context: Any) -> str:
         "number": wording.number,
         "interval": wording.interval,
         "duration": wording.duration,
+        "threshold": wording.threshold,
         "plural": wording.plural,
         "payload": lambda content: Markup(payload.dump(content)),  # noqa: S704 - escaped by `dump`
         "markup": Markup,  # only for pictures that `figures` and `strips` made

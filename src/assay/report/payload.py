@@ -52,7 +52,8 @@ def build(results: Results, checks: Sequence[Mapping[str, Any]], details: Detail
 
 def columns(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     """Names of the axes and of the scalars among the columns of an experiment's runs; empty columns are left out."""
-    axes, scalars = [], []
+    axes: list[str] = []
+    scalars: list[str] = []
     for name in frame.columns:
         if name in KEYS or frame[name].is_null().all():
             continue

@@ -85,6 +85,12 @@ def bounds(text: str) -> tuple[str, float, float]:
     return name, low, high
 
 
+def threshold(text: str) -> str:
+    """A check's threshold as people write it: "gap <= 1e-06 in >= 18" -> "gap ≤ 10⁻⁶ in ≥ 18"."""
+    signs = text.replace(">=", "≥").replace("<=", "≤")
+    return re.sub(r"(?<=[<>≤≥] )[-+]?[\d.]+(?:e[-+]?\d+)?", lambda match: number(float(match[0])), signs)
+
+
 def demand(text: str) -> str:
     """The bounds of a condition in words: "gap >= 0.1 and < 1" -> "at least 0.1 and below 1"."""
     tail = text.strip()[len(bounds(text)[0]) :].strip()

@@ -1,0 +1,98 @@
+"""The verdicts at the terminal: a table of claims, then their checks; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from assay.report import wording
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES = {"reproduced": "green", "refuted": "red", "inconclusive": "yellow", "untested": "dim", None: "dim"}
+PLAIN_WIDTH = 160
+
+
+def print_verdicts(verdicts: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print the verdicts of `verdicts.json`, and a line that sums up.
+
+    Args:
+        verdicts: as `assay.claims.judge` returns them.
+        console: where; standard output by default.
+    """
+    console = console or make_console()
+    claims = verdicts["claims"]
+    rows = [[claim["id"], _shown(claim["verdict"]), claim["statement"], claim["paper_says"] or ""] for claim in claims]
+    print_table(["claim", "verdict", "what the paper says", "its figure"], rows, console, grow=2)
+    console.print()
+    rows = [
+        [
+            check["id"],
+            _shown(check["verdict"]),
+            check["statement"],
+            wording.measured(check) if check["measured"] is not None else "–",
+            wording.threshold(check["threshold"]),
+            str(check["n"] or "–"),
+            _remarks(check),
+        ]
+        for check in verdicts["checks"]
+    ]
+    print_table(["check", "verdict", "what is tested", "measured", "asked for", "n", "note"], rows, console, grow=2)
+    tally = wording.counts(claim["verdict"] for claim in claims)
+    console.print(f"\n{verdicts['paper']} at {verdicts['scale']} scale: {tally}", markup=False, highlight=False)
+
+
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], console: Console, grow: int | None = None
+) -> None:
+    """Print rows of plain text (or of rich `Text`) under a header.
+
+    Args:
+        header: names of the columns.
+        rows: their cells; nothing in a string is taken for markup.
+        console: where to.
+        grow: the column that takes the room that is left, and wraps.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(header):
+        short = grow is not None and i == 0
+        table.add_column(name, ratio=1 if i == grow else None, overflow="fold", no_wrap=short)
+    for row in rows:
+        table.add_row(*[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row])
+    console.print(table)
+
+
+def make_console() -> Console:
+    """Standard output; wide where it is no terminal, so that lines in a log are whole."""
+    import io
+    import sys
+
+    from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in (sys.stdout.encoding or "").lower():
+        sys.stdout.reconfigure(errors="replace")  # a sign that cannot be written must not end the program
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def _shown(verdict: str | None) -> Any:
+    from rich.text import Text
+
+    return Text(f"{wording.SYMBOLS[verdict]} {verdict or 'report'}", style=STYLES[verdict], no_wrap=True)
+
+
+def _remarks(check: Mapping[str, Any]) -> str:
+    extended = check.get("extended")
+    parts = [
+        "amended" if check["amended"] else "",
+        "" if check.get("survives_holm", True) else "not after Holm",
+        f"about {check['units_needed']:,} units would decide" if check["units_needed"] else "",
+        f"{extended['verdict']} with n = {extended['n']}" if extended and extended["n"] > check["n"] else "",
+        check["note"] if check["kind"] != "count" or " of " not in check["note"] else "",
+    ]
+    return "; ".join(filter(None, parts))
