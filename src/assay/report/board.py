@@ -49,11 +49,13 @@ class Row:
         entry: its citation.
         here: whether this project holds it.
         marks: by scale, the first being the paper's own; for a paper without results one of untested claims.
+        judged: whether there are results.
     """
 
     entry: Entry
     here: bool
     marks: list[Marks] = field(default_factory=list)
+    judged: bool = False
 
     @property
     def own(self) -> Marks:
@@ -90,7 +92,7 @@ def totals(board: Sequence[Row]) -> dict[str, Any]:
     return {
         "papers": len(board),
         "here": sum(row.here for row in board),
-        "judged": sum(any(claim["verdict"] != "untested" for claim in row.own.claims) for row in board),
+        "judged": sum(row.judged for row in board),
         "claims": len(claims),
         "tally": wording.tally(claims),
     }
@@ -136,8 +138,14 @@ def write_board(
     return out
 
 
-def markdown(board: Sequence[Row], families: dict[str, str] | None = None) -> str:
-    """The board as Markdown for the root README: totals, a table of the papers here, a list of the others."""
+def markdown(board: Sequence[Row] | None = None, families: dict[str, str] | None = None) -> str:
+    """The board as Markdown for the root README: totals, a table of the papers here, a list of the others.
+
+    Args:
+        board: what `rows` gives; by default that of the committed results alone, so that everyone gets the same text.
+        families: their names by key.
+    """
+    board = rows() if board is None else board
     families = families if families is not None else books.load().families
     sums = totals(board)
     legend = ", ".join(f"{wording.EMOJI[verdict]} {verdict}" for verdict in wording.VERDICTS)
@@ -161,7 +169,7 @@ def markdown(board: Sequence[Row], families: dict[str, str] | None = None) -> st
 
 def update_readme(path: Path | None = None) -> bool:
     """Bring the root README's board up to date, from committed results alone; returns whether it changed."""
-    return readme.update(path or places.ROOT / "README.md", "board", markdown(rows()))
+    return readme.update(path or places.ROOT / "README.md", "board", markdown())
 
 
 # -- one paper ------------------------------------------------------------------------------------------------------
@@ -171,7 +179,9 @@ def _row(entry: Entry, here: bool, papers: Path, reports: Path | None, claims: C
     if not here:
         return Row(entry, here)
     marks = [found for scale in SCALES if (found := _marks(entry.slug, scale, papers, reports))]
-    return Row(entry, here, marks or [Marks("desk", claims(entry.slug), page=_page(entry.slug, "smoke", reports))])
+    if marks:
+        return Row(entry, here, marks, judged=True)
+    return Row(entry, here, [Marks("desk", claims(entry.slug), page=_page(entry.slug, "smoke", reports))])
 
 
 def _marks(slug: str, scale: str, papers: Path, reports: Path | None) -> Marks | None:

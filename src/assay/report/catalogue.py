@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assay import places
 
@@ -70,3 +71,18 @@ def load(path: Path | None = None) -> Catalogue:
     if unnamed:
         raise ValueError(f"{path.name}: no name for family {', '.join(sorted(unnamed))}")
     return Catalogue(content["families"], entries)
+
+
+def rows() -> list[dict[str, Any]]:
+    """One row a paper for tables: whether it is here, and how its claims came out so far."""
+    from assay.report import board
+
+    found = []
+    for row in board.rows(reports=places.reports(), claims=lambda slug: []):
+        own = row.own
+        state = "not here yet" if not row.here else "no results yet" if not own.claims else f"{own.scale} scale"
+        tally = own.tally if own.claims else dict.fromkeys(own.tally)
+        found.append(
+            {"paper": row.entry.slug, "family": row.entry.family, "state": state, **tally, "title": row.entry.title}
+        )
+    return found

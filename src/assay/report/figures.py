@@ -111,25 +111,27 @@ def need(frame: pl.DataFrame, what: str) -> pl.DataFrame:
     return frame
 
 
-def render(specs: Iterable[Spec], results: Results, *, prefix: str = "fig", strict: bool = False) -> list[Drawn]:
+def render(
+    specs: ModuleType | Iterable[Spec], results: Results, *, prefix: str = "fig", strict: bool = False
+) -> list[Drawn]:
     """Draw figures for a page.
 
     Args:
-        specs: which.
+        specs: which; a module stands for all that it declares.
         results: from what.
         prefix: begins every id inside the pictures; figures of two papers on one page need two.
         strict: raise whatever a figure raises, for tests.
     """
-    return [_rendered(spec, results, prefix, strict) for spec in specs]
+    return [_rendered(spec, results, prefix, strict) for spec in _listed(specs)]
 
 
 def save(
-    specs: Iterable[Spec], results: Results, folder: Path, *, format: Literal["svg", "pdf", "png"] = "svg"
+    specs: ModuleType | Iterable[Spec], results: Results, folder: Path, *, format: Literal["svg", "pdf", "png"] = "svg"
 ) -> list[Path]:
     """Write figures as files on white, for a README or a paper's appendix; those that lack data are left out."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for spec in specs:
+    for spec in _listed(specs):
         try:
             content = _bytes(spec(results), format, facecolor=style.PAPER)
         except MissingData:
@@ -138,6 +140,10 @@ def save(
         path.write_bytes(content)
         written.append(path)
     return written
+
+
+def _listed(specs: ModuleType | Iterable[Spec]) -> list[Spec]:
+    return collect(specs) if isinstance(specs, ModuleType) else list(specs)
 
 
 def _rendered(spec: Spec, results: Results, prefix: str, strict: bool) -> Drawn:

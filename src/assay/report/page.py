@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -236,12 +237,32 @@ def _rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
 
 
 def _compute(results: Results, details: payload.Details) -> float | None:
-    """Seconds of all distinct runs together, as far as they are known."""
-    signatures = results.runs["signature"].unique().to_list() if len(results.runs) else []
-    known = [d for s in signatures if (d := wording.as_float(details.get(s, {}).get("duration"))) is not None]
+    """Seconds of one core that all distinct runs took together, as far as they are known."""
+    if "core_seconds" in results.facts:
+        return wording.as_float(results.facts["core_seconds"])
+    runs = results.runs.unique("signature", maintain_order=True) if len(results.runs) else results.runs
+    known = [value for value in payload.seconds(runs, details) if value is not None] if len(runs) else []
     return sum(known) if known else None
 
 
-def _facts(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Provenance as rows."""
-    return [(key.replace("_", " "), value) for key, value in wording.flat(facts).items()]
+def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Provenance as rows of text."""
+    shown = []
+    for key, value in wording.flat({k: v for k, v in facts.items() if k != "core_seconds"}).items():
+        name = {"dirty": "uncommitted changes", "last": "last run finished"}.get(key, key.replace("_", " "))
+        shown.append((name, "; ".join(map(_fact, value)) if isinstance(value, (list, tuple)) else _fact(value)))
+    return shown
+
+
+def _fact(value: Any) -> str:
+    """A value of the provenance in words; a text that holds an object (a machine) is taken apart."""
+    if value is None or value == "None":
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return ", ".join(f"{key}: {_fact(item)}" for key, item in json.loads(value).items())
+        except ValueError:
+            return value
+    return str(value)

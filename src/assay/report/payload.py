@@ -20,7 +20,10 @@ from assay.report import wording
 from assay.results import KEYS, Results
 
 Details = Mapping[str, Mapping[str, Any]]
-"""By signature: `config` (nested or with dotted keys), `duration` in seconds, `command`, `commit`; all optional."""
+"""By signature: `config` (nested or with dotted keys), `seconds` (or `duration`), `command`, `commit`; all optional."""
+
+SECONDS = "seconds"
+"""A column of runs with this name is how long each took, not something that an experiment varies or measures."""
 
 CURVE_CHARACTERS = 4_000_000
 MOST_POINTS, LEAST_POINTS = 200, 8
@@ -55,7 +58,7 @@ def columns(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     axes: list[str] = []
     scalars: list[str] = []
     for name in frame.columns:
-        if name in KEYS or frame[name].is_null().all():
+        if name in KEYS or name == SECONDS or frame[name].is_null().all():
             continue
         numeric = frame.schema[name].is_numeric() or frame.schema[name] == pl.Boolean
         (scalars if "/" in name and numeric else axes).append(name)
@@ -70,6 +73,7 @@ def _block(
     known = [details.get(signature, {}) for signature in signatures]
     arms, arm = _coded(frame["arm"].to_list())
     commits, commit = _coded([k.get("commit") for k in known])
+    commands, command = _coded([_template(k, signature) for signature, k in zip(signatures, known, strict=True)])
     return {
         "name": name,
         "signature": [number[s] for s in signatures],
@@ -79,16 +83,27 @@ def _block(
         "extra": [i for i, registered in enumerate(frame["registered"].to_list()) if not registered],
         "axes": [{"name": axis, "values": [_plain(v) for v in frame[axis].to_list()]} for axis in axes],
         "scalars": [{"name": s, "values": [_plain(v) for v in frame[s].to_list()]} for s in scalars],
-        "seconds": [_plain(k.get("duration")) for k in known],
+        "seconds": [_plain(value) for value in seconds(frame, details)],
         "commits": commits,
         "commit": commit,
-        "commands": [
-            None if command in (None, f"assay run {signature}") else str(command)
-            for signature, command in zip(signatures, (k.get("command") for k in known), strict=True)
-        ],
+        "commands": commands,
+        "command": command,
         "config": _configs([k.get("config") for k in known]),
         "curves": curves.of(name, signatures),
     }
+
+
+def seconds(frame: pl.DataFrame, details: Details) -> list[float | None]:
+    """How long each run of a table took, where that is known."""
+    own = frame[SECONDS].to_list() if SECONDS in frame.columns else [None] * len(frame)
+    known = (details.get(signature, {}) for signature in frame["signature"].to_list()) if len(frame) else ()
+    told = [wording.as_float(k.get(SECONDS, k.get("duration"))) for k in known]
+    return [mine if theirs is None else theirs for mine, theirs in zip(own, told, strict=True)]
+
+
+def _template(known: Mapping[str, Any], signature: str) -> str:
+    """The command that repeats a run, with SIGNATURE for its signature, so that all runs share one text."""
+    return str(known.get("command") or "assay run SIGNATURE").replace(signature, "SIGNATURE")
 
 
 def _configs(configs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:

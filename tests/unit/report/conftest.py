@@ -255,7 +255,7 @@ def make_details(results):
     return {
         row["signature"]: {
             "config": config(row),
-            "duration": 2.0 + row["seed"] / 10,
+            "seconds": 2.0 + row["seed"] / 10,
             "command": f"assay run {row['signature']}",
             "commit": "0e992f3",
         }

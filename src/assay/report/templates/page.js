@@ -211,7 +211,7 @@
   function details(row) {
     const { block, i } = row;
     const node = make("div", null, "run");
-    const command = block.commands[i] || `assay run ${row.signature}`;
+    const command = block.commands[block.command[i]].replaceAll("SIGNATURE", row.signature);
     const repeat = part("Repeat it", copier(command));
     repeat.className = "wide";
     node.append(repeat);
