@@ -54,7 +54,7 @@ def _exact(check: Mapping[str, Any]) -> list[Strip]:
     strips = []
     for detail in check["details"]:
         holds = bool(detail["holds"])
-        svg = line(detail["value"], None, f"x {detail['bound']}", "reproduced" if holds else "refuted")
+        svg = line(detail["value"], None, f"x {detail['bound']}", _colour(check, holds))
         demand = wording.demand(f"x {detail['bound']}")
         strips.append(Strip(detail["name"], wording.number(detail["value"]), demand, svg, holds))
     return strips
@@ -66,7 +66,7 @@ def _count(check: Mapping[str, Any]) -> list[Strip]:
         k, n, holds = int(detail["k"]), int(detail["n"]), bool(detail["holds"])
         need = needed(check["threshold"], n)
         demand = f"needs all {n}" if need == n else f"needs {need} of {n}"
-        strips.append(Strip(detail["name"], f"{k} of {n}", demand, squares(k, n, need, holds), holds))
+        strips.append(Strip(detail["name"], f"{k} of {n}", demand, squares(k, n, need, _colour(check, holds)), holds))
     return strips
 
 
@@ -78,13 +78,21 @@ def _interval(check: Mapping[str, Any]) -> list[Strip]:
         # One group that does not hold may be refuted or undecided: its interval tells which.
         verdict = "reproduced" if holds else ("refuted" if _beyond(detail["interval"], low, high) else "inconclusive")
         text = " ".join(filter(None, [wording.number(detail["value"]), wording.interval(detail["interval"])]))
+        verdict = "untested" if check["verdict"] == "untested" else verdict
         svg = line(detail["value"], detail["interval"], check["threshold"], verdict)
         strips.append(Strip(detail["name"], text, wording.demand(check["threshold"]), svg, holds))
     return strips
 
 
 def _report(check: Mapping[str, Any]) -> list[Strip]:
-    return [Strip(d["name"], wording.number(d["value"]), "", Markup(""), None) for d in check["details"]]
+    return [Strip(d["name"], wording.number(d["value"], 4), "", Markup(""), None) for d in check["details"]]
+
+
+def _colour(check: Mapping[str, Any], holds: bool) -> str:
+    """The class of a drawn number; grey where the check has no verdict, whatever its number says."""
+    if check["verdict"] == "untested":
+        return "untested"
+    return "reproduced" if holds else "refuted"
 
 
 def _beyond(ends: Any, low: float, high: float) -> bool:
@@ -156,10 +164,10 @@ def line(value: Any, ends: Any, threshold: str, verdict: str) -> Markup:
     return _svg(parts, alt, verdict)
 
 
-def squares(k: int, n: int, need: int, holds: bool) -> Markup:
+def squares(k: int, n: int, need: int, verdict: str) -> Markup:
     """k of n units that passed, against the number needed; squares for few units, a bar for many."""
     parts = []
-    width = (RIGHT - LEFT) / n
+    width = (RIGHT - LEFT) / max(n, need)
     if n <= MOST_SQUARES:
         size = min(16.0, width - 2)
         width = size + 2
@@ -169,12 +177,12 @@ def squares(k: int, n: int, need: int, holds: bool) -> Markup:
                 f'<rect class="{kind}" x="{LEFT + i * width:.1f}" y="9" width="{size:.1f}" height="16" rx="2"/>'
             )
     else:
-        parts.append(f'<rect class="miss" x="{LEFT}" y="9" width="{RIGHT - LEFT}" height="16" rx="2"/>')
+        parts.append(f'<rect class="miss" x="{LEFT}" y="9" width="{n * width:.1f}" height="16" rx="2"/>')
         parts.append(f'<rect class="pass" x="{LEFT}" y="9" width="{k * width:.1f}" height="16" rx="2"/>')
     edge = round(LEFT + need * width - (1 if n <= MOST_SQUARES else 0), 1)
     parts.append(f'<line class="edge" x1="{edge}" x2="{edge}" y1="3" y2="31"/>')
     parts.append(_text(edge, f"all {n}" if need == n else str(need)))
-    return _svg(parts, f"{k} of {n} passed; needed {need}", "reproduced" if holds else "refuted")
+    return _svg(parts, f"{k} of {n} passed; needed {need}", verdict)
 
 
 def _text(x: float, text: str) -> str:

@@ -30,15 +30,13 @@ def print_verdicts(verdicts: Mapping[str, Any], console: Console | None = None) 
         [
             check["id"],
             _shown(check["verdict"]),
-            check["statement"],
+            _told(check),
             wording.measured(check) if check["measured"] is not None else "–",
-            wording.threshold(check["threshold"]),
             str(check["n"] or "–"),
-            _remarks(check),
         ]
         for check in verdicts["checks"]
     ]
-    print_table(["check", "verdict", "what is tested", "measured", "asked for", "n", "note"], rows, console, grow=2)
+    print_table(["check", "verdict", "what is tested", "measured", "n"], rows, console, grow=2)
     tally = wording.counts(claim["verdict"] for claim in claims)
     console.print(f"\n{verdicts['paper']} at {verdicts['scale']} scale: {tally}", markup=False, highlight=False)
 
@@ -86,13 +84,22 @@ def _shown(verdict: str | None) -> Any:
     return Text(f"{wording.SYMBOLS[verdict]} {verdict or 'report'}", style=STYLES[verdict], no_wrap=True)
 
 
-def _remarks(check: Mapping[str, Any]) -> str:
+def _told(check: Mapping[str, Any]) -> Any:
+    """What a check tests, and below it what was asked for and what there is to remark."""
+    from rich.text import Text
+
+    asked = wording.threshold(check["threshold"])
+    remarks = [f"asked for: {asked}" if asked else "", *_remarks(check)]
+    below = "; ".join(filter(None, remarks))
+    return Text.assemble(check["statement"], *([("\n" + below, "dim")] if below else []))
+
+
+def _remarks(check: Mapping[str, Any]) -> list[str]:
     extended = check.get("extended")
-    parts = [
+    return [
         "amended" if check["amended"] else "",
-        "" if check.get("survives_holm", True) else "not after Holm",
+        "" if check.get("survives_holm", True) else "would not hold after Holm's correction",
         f"about {check['units_needed']:,} units would decide" if check["units_needed"] else "",
         f"{extended['verdict']} with n = {extended['n']}" if extended and extended["n"] > check["n"] else "",
         check["note"] if check["kind"] != "count" or " of " not in check["note"] else "",
     ]
-    return "; ".join(filter(None, parts))
