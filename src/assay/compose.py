@@ -256,7 +256,7 @@ def compose_part(kind: str, name: str, nested: tuple[tuple[str, str], ...] = ())
     KINDS[kind][name]  # an unknown name gets our own message, with the nearest names
     for group, inner in nested:
         _check_nested(kind, name, group, inner)
-    overrides = [f"{kind}={name}", *(f"{group}={inner}" for group, inner in nested)]
+    overrides = [added(f"{kind}={name}"), *(f"{group}={inner}" for group, inner in nested)]
     return dict(_compose(tuple(overrides))[kind])
 
 
@@ -277,6 +277,21 @@ def compose_other(group: str, name: str) -> Mapping[str, Any]:
     if name not in names:
         raise unknown(group, name, names)
     return dict(_compose((f"{group}={name}",))[group])
+
+
+@functools.cache
+def primary_groups() -> frozenset[str]:
+    """The groups that the defaults list of conf/config.yaml names."""
+    import yaml
+
+    defaults = yaml.safe_load((places.CONF / "config.yaml").read_text())["defaults"]
+    return frozenset(key for entry in defaults if isinstance(entry, dict) for key in entry)
+
+
+def added(word: str) -> str:
+    """A choice as Hydra wants it: kinds that the defaults list does not name (a paper's own) are added with `+`."""
+    group = word.partition("=")[0]
+    return f"+{word}" if group in KINDS and group not in primary_groups() else word
 
 
 _stored: set[int] = set()

@@ -42,20 +42,23 @@ def _old(path: Path) -> bool:
 
 
 def fetch_for(paper: str) -> list[dict[str, Any]]:
-    """Load every data set that a paper's experiments choose, which fetches what is missing; one row each."""
+    """Fetch every data set that a paper's experiments choose and that is not here; one row each."""
     from assay import parts
     from assay.catalogue import users
+    from assay.data.fetcher import RESOURCES, fetch
     from assay.errors import UserError
-    from assay.registry import KINDS
-    from assay.seeds import Seeds
 
     parts.load_paper(paper)
     rows = []
     for (kind, name), papers in sorted(users().items()):
-        if kind == "data" and paper in papers:
+        if kind != "data" or paper not in papers:
+            continue
+        row = {"data": name, "state": "needs no download", "detail": ""}
+        if name in RESOURCES:
             try:
-                KINDS["data"].build(KINDS["data"][name].defaults()).load(Seeds(0))
-                rows.append({"data": name, "state": "here", "detail": ""})
+                fetch(name)
+                row["state"] = "here"
             except UserError as error:
-                rows.append({"data": name, "state": "missing", "detail": str(error)})
+                row |= {"state": "missing", "detail": str(error)}
+        rows.append(row)
     return rows

@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 
@@ -305,7 +305,7 @@ class Lock:
     Works on NFS: it relies on exclusive creation and rename only.
     """
 
-    _watched: dict[str, tuple[bytes, float]] = {}
+    _watched: ClassVar[dict[str, tuple[bytes | None, float]]] = {}
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lock"
@@ -330,18 +330,26 @@ class Lock:
         """Try to become the owner; False where someone alive is."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(3):
-            try:
-                descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            except FileExistsError:
+            if not self._create():
                 if not self._clear_dead():
                     return False
                 continue
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self._content())
             self._thread = threading.Thread(target=self._beat, daemon=True)
             self._thread.start()
             return True
         return False
+
+    def _create(self) -> bool:
+        """Make the lock's file, whole from its first moment: a link to a written file is exclusive, on NFS too."""
+        temporary = self.path.with_name(f"lock.{self.token[:8]}.tmp")
+        temporary.write_bytes(self._content())
+        try:
+            os.link(temporary, self.path)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
 
     def _clear_dead(self) -> bool:
         """Move a dead owner's lock away; False where the owner is alive or someone else was faster."""
@@ -377,7 +385,7 @@ class Lock:
                 return True
         except (orjson.JSONDecodeError, KeyError, TypeError):
             pass  # half-written: judged by whether it changes
-        seen, since = self._watched.get(str(self.path), (b"", 0.0))
+        seen, since = self._watched.get(str(self.path), (None, 0.0))
         if seen != content:
             self._watched[str(self.path)] = (content, time.monotonic())
             return False

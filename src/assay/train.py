@@ -162,7 +162,7 @@ def expand(words: Sequence[str]) -> list[str]:
     _, config = resolve([(key, value[0] if swept else value) for key, value, swept in parsed])
     swept = {key.partition("/")[0] for key, _, is_sweep in parsed if is_sweep and "." not in key}
     config = {kind: node for kind, node in config.items() if kind != "seed" and kind not in swept}
-    return compose.override_words(config)
+    return [compose.added(word) for word in compose.override_words(config)]
 
 
 def _forced(word: str) -> str:
@@ -170,7 +170,7 @@ def _forced(word: str) -> str:
     key = word.lstrip("+").partition("=")[0]
     group = key.partition("/")[0]
     if key.startswith("hydra") or key in SELECTORS or ("." not in key and group in (*KINDS, *compose.OTHER_GROUPS)):
-        return word.lstrip("+")
+        return compose.added(word.lstrip("+"))
     return "++" + word.lstrip("+")
 
 

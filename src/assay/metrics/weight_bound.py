@@ -38,18 +38,18 @@ class WeightBoundMonitor:
         self, params: Sequence[Tensor], kappa: Kappa, decay: float, *, rows: bool = False, tolerance: float = 1e-6
     ) -> None:
         self.params, self.kappa, self.decay, self.rows, self.tolerance = list(params), kappa, decay, rows, tolerance
-        device = self.params[0].device
-        self.violations = torch.zeros((), dtype=torch.int64, device=device)
-        self.residual = torch.full((), -torch.inf, dtype=torch.float64, device=device)
+        self.violations = torch.zeros((), dtype=torch.int64)
+        self.residual = torch.full((), -torch.inf, dtype=torch.float64)
         self._look()
 
     def update(self, lr: float) -> None:
         """Look at the weights after a step that was made with the rate `lr`."""
-        before, slack = self.excess, self._slack()
+        device = self.params[0].device  # the weights may have been moved since the last look
+        before, slack = self.excess.to(device), self._slack()
         self._look()
         over = self.excess - (1 - lr * self.decay) * before
-        self.violations = self.violations + (over > slack).sum()  # not in place: `state` may be held by others
-        self.residual = torch.maximum(self.residual, over.max())
+        self.violations = self.violations.to(device) + (over > slack).sum()
+        self.residual = torch.maximum(self.residual.to(device), over.max())
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold; the excess itself follows from the weights."""
@@ -57,7 +57,7 @@ class WeightBoundMonitor:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`, after the weights have been restored."""
-        self.violations, self.residual = (state[key].to(self.params[0].device) for key in ("violations", "residual"))
+        self.violations, self.residual = state["violations"], state["residual"]
         self._look()
 
     @torch.no_grad()
@@ -71,4 +71,4 @@ class WeightBoundMonitor:
 
     def _slack(self) -> Tensor | float:
         single = any(p.dtype != torch.float64 for p in self.params)
-        return self.tolerance * self.largest.clamp_min(1) if single else self.tolerance
+        return self.tolerance * self.largest.to(self.params[0].device).clamp_min(1) if single else self.tolerance
