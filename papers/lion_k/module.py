@@ -144,6 +144,8 @@ class LionOnQuadratics(LionOnProblems):
         average: also record the mean gap over the second half of the run, for constant step sizes.
     """
 
+    second_half: Tensor
+
     def __init__(
         self, *, problems: int = 20, d: int = 20, start: Literal["zero", "outside"] = "zero", average: bool = False
     ) -> None:
@@ -254,6 +256,12 @@ class LionFlow(PaperModule):
     block_steps: ClassVar[int] = 1000
     device_free: ClassVar[bool] = True
 
+    x: Tensor
+    m: Tensor
+    first: Tensor
+    last: Tensor
+    rise: Tensor
+
     def __init__(
         self,
         *,
@@ -339,8 +347,9 @@ class LionNet(ClassifierModule):
         super().build()
         group = self.optimizer.param_groups[0]
         self.weights, self.strength = list(group["params"]), float(group["weight_decay"])
-        promises = isinstance(self.optimizer, LionK) and self.strength > 0
-        self.monitor = WeightBoundMonitor(self.weights, self.optimizer.kappa, self.strength) if promises else None
+        self.monitor: WeightBoundMonitor | None = None
+        if isinstance(self.optimizer, LionK) and self.strength > 0:
+            self.monitor = WeightBoundMonitor(self.weights, self.optimizer.kappa, self.strength)
 
     def after_step(self, step: int) -> None:
         """Watch the excess over dom K*, with the rate that the step really had."""
