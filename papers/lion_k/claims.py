@@ -105,7 +105,11 @@ def slope(results: Results) -> Values:
     return [Value("slope", float(np.polyfit(rate, gap, 1)[0]), tuple(sorted(frame["signature"])))]
 
 
-PROBLEMS = {"over": "unit", "group": ("arm", LAMBDA)}
+def by_arm(name: str) -> Measure:
+    """A number of each quadratic program, for each K and each λ."""
+    return unit("qp", name, over="unit", group=("arm", LAMBDA))
+
+
 RUNS = ("arm", LAMBDA, "seed")
 
 CHECKS = [
@@ -181,7 +185,7 @@ CHECKS = [
         "for each λ",
         serves=["C2", "C6"],
         experiment="qp",
-        kind=Count([Condition(arms(unit("qp", "gap", **PROBLEMS), without="l1"), at_most(5e-3), "gap")], 18),
+        kind=Count([Condition(arms(by_arm("gap"), without="l1"), at_most(5e-3), "gap")], 18),
         unit="problem",
     ),
     Check(
@@ -190,7 +194,7 @@ CHECKS = [
         "constraint) is more than ten times as far from x_T as the right one, in at least 18 of 20, for each λ",
         serves=["C2", "C6"],
         experiment="qp",
-        kind=Count([Condition(unit("qp", "farther", **PROBLEMS), above(0), "distance to wrong - 10 x to right")], 18),
+        kind=Count([Condition(by_arm("farther"), above(0), "distance to wrong - 10 x to right")], 18),
         unit="problem",
     ),
     Check(

@@ -5,10 +5,10 @@ Points are drawn from fixed seeds of their own; a run's seed does not enter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from assay.exact import ExactModule, collect, exact
@@ -79,7 +79,7 @@ def state_sizes() -> Mapping[str, float]:
     return {"ratio": lion / adamw}
 
 
-def state_bytes(make: type[Optimizer]) -> int:
+def state_bytes(make: Callable[[Iterable[nn.Parameter]], Optimizer]) -> int:
     """State of an MLP 784-128-128-10 after one step. AdamW's step counter, one number a tensor, is left out."""
     net = MLP((784,), 10)
     optimizer = make(net.parameters())
