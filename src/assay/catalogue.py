@@ -37,7 +37,8 @@ def part_rows(kind: str | None = None) -> list[dict[str, Any]]:
 def _value(key: str, default: Any) -> str:
     if default is REQUIRED:
         return key
-    return f"{key}={default if isinstance(default, (int, float, str, bool, type(None), list, tuple)) else type(default).__name__.lower()}"
+    plain = isinstance(default, (int, float, str, bool, type(None), list, tuple))
+    return f"{key}={default if plain else type(default).__name__.lower()}"
 
 
 def users() -> dict[tuple[str, str], set[str]]:
@@ -78,5 +79,3 @@ def _choices(study: Study) -> Iterator[tuple[str, Any]]:
             if isinstance(at.arms, dict):
                 for layer in at.arms.values():
                     yield from of(layer)
-
-

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,17 +25,17 @@ app = typer.Typer(
 )
 records_app = typer.Typer(help="Look after the store of records.", no_args_is_help=True, rich_markup_mode=None)
 data_app = typer.Typer(help="Get and check data sets.", no_args_is_help=True, rich_markup_mode=None)
-wandb_app = typer.Typer(help="Send records to W&B.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(records_app, name="records")
 app.add_typer(data_app, name="data")
-app.add_typer(wandb_app, name="wandb")
 
 Paper = Annotated[str, typer.Argument(help="A paper's slug; `assay list` shows them.", metavar="PAPER")]
 Scale = Annotated[str, typer.Option(help="smoke (seconds), desk (minutes on two cores) or paper (the paper's own).")]
-Experiments = Annotated[Optional[list[str]], typer.Option("--experiment", "-e", help="Only this experiment; repeatable.")]
-Seeds = Annotated[Optional[int], typer.Option(help="Another number of seeds than registered; finished ones are kept.")]
+Experiments = Annotated[list[str] | None, typer.Option("--experiment", "-e", help="Only this experiment; repeatable.")]
+Seeds = Annotated[int | None, typer.Option(help="Another number of seeds than registered; finished ones are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Overrides = Annotated[Optional[list[str]], typer.Argument(help="Trainer settings, e.g. trainer=gpu.", metavar="[KEY=VALUE]...")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Trainer settings, e.g. trainer=gpu.", metavar="[KEY=VALUE]...")
+]
 
 
 USAGE_ERRORS: tuple[type[Any], ...] = typer.BadParameter.__mro__[1:3]
@@ -195,13 +195,18 @@ def _dry_run(session: Session, workers: int) -> None:
     needs = {name: ", ".join(e.needs.values()) for name, e in session.study.experiments.items()}
     for row in rows.values():
         row["waits for"] = needs[row["experiment"]] or ("its selection" if row.get("blocked") else "")
-    _table(list(rows.values()), False, ["experiment", "stage", "runs", "done", "stale", "failed", "missing", "blocked", "waits for"])
+    _table(
+        list(rows.values()),
+        False,
+        ["experiment", "stage", "runs", "done", "stale", "failed", "missing", "blocked", "waits for"],
+    )
     seconds, guesses = estimate(session, plan, states)
     size = workers or default_workers()
     note = f" ({guesses} runs without a precedent)" if guesses else ""
     distinct = len(plan.runs)
     _console().print(
-        f"{distinct} distinct runs; open ones take about {clock(seconds)} of one core, {clock(seconds / size)} on {size} workers{note}"
+        f"{distinct} distinct runs; open ones take about {clock(seconds)} of one core, "
+        f"{clock(seconds / size)} on {size} workers{note}"
     )
 
 
@@ -209,8 +214,8 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     from assay import places
     from assay.launch.local import Pool, default_workers, needs_spawn
     from assay.progress import Display, clock
-    from assay.reproduce import Session, estimate, sweep, write_report
     from assay.report.terminal import print_verdicts
+    from assay.reproduce import Session, estimate, sweep, write_report
 
     console = _console()
     plan = session.plan()
@@ -269,7 +274,7 @@ def _words(counts: Mapping[str, int]) -> str:
 @app.command()
 def run(
     signature: Annotated[str, typer.Argument(help="A run's signature, or its beginning.")],
-    paper: Annotated[Optional[str], typer.Option(help="Look in this paper only (faster).")] = None,
+    paper: Annotated[str | None, typer.Option(help="Look in this paper only (faster).")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Stop in the debugger where the run fails.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the configuration and the command; run nothing.")] = False,
 ) -> None:
@@ -295,7 +300,7 @@ def run(
     except UserError:
         raise
     except Exception:
-        import pdb  # noqa: T100
+        import pdb
         import traceback
 
         traceback.print_exc()
@@ -308,7 +313,7 @@ def run(
 
 @app.command()
 def status(
-    paper: Annotated[Optional[str], typer.Argument(help="A paper's slug; all papers if none.")] = None,
+    paper: Annotated[str | None, typer.Argument(help="A paper's slug; all papers if none.")] = None,
     scale: Scale = "desk",
     as_json: AsJson = False,
     runs: Annotated[bool, typer.Option("--runs", help="One row a run.")] = False,
@@ -340,7 +345,11 @@ def status(
         rows = [
             {
                 "signature": cell.signature or "-",
-                "state": "running" if cell.signature in busy else states[cell.signature] if cell.signature else "blocked",
+                "state": "running"
+                if cell.signature in busy
+                else states[cell.signature]
+                if cell.signature
+                else "blocked",
                 "cell": cell_name(cell),
                 "reason": _reason(session, cell.signature),
             }
@@ -352,10 +361,12 @@ def status(
     for cell in plan.cells:
         row = by.setdefault(cell.experiment, {"experiment": cell.experiment, "runs": 0})
         state = states[cell.signature] if cell.signature else "blocked"
-        state = "running" if cell.signature in busy else state
+        shown = "running" if cell.signature in busy else state
         row["runs"] += 1
-        row[state] = row.get(state, 0) + 1
-    _table(list(by.values()), as_json, ["experiment", "runs", "done", "running", "stale", "failed", "missing", "blocked"])
+        row[shown] = row.get(shown, 0) + 1
+    _table(
+        list(by.values()), as_json, ["experiment", "runs", "done", "running", "stale", "failed", "missing", "blocked"]
+    )
 
 
 def _reason(session: Session, signature: str | None) -> str:
@@ -372,7 +383,9 @@ def report(
     paper: Paper,
     scale: Scale = "desk",
     as_json: AsJson = False,
-    committed: Annotated[bool, typer.Option("--committed", help="Judge the committed results instead of local records.")] = False,
+    committed: Annotated[
+        bool, typer.Option("--committed", help="Judge the committed results instead of local records.")
+    ] = False,
 ) -> None:
     """Judge and draw from the records that are there; runs nothing.
 
@@ -415,7 +428,7 @@ def list_papers(as_json: AsJson = False) -> None:
 
 @app.command()
 def parts(
-    kind: Annotated[Optional[str], typer.Option(help="Only this kind, e.g. loss.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind, e.g. loss.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Every registered part: its kind, name, first line of documentation, source, and the papers that use it."""
@@ -456,15 +469,6 @@ def attest(paper: Paper, scale: Scale = "desk") -> None:
 
 
 @app.command()
-def new(slug: Annotated[str, typer.Argument(help="Name of the paper: small letters, digits, underscores.")]) -> None:
-    """Write the files of a new paper from a template that runs at once."""
-    from assay.scaffold import create
-
-    for path in create(slug):
-        print(path)
-
-
-@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What this machine has, what is missing, and how to get it."""
     from assay.doctor import findings
@@ -487,7 +491,9 @@ def gc(
 
 
 @records_app.command("merge")
-def records_merge(source: Annotated[Path, typer.Argument(help="Another outputs folder, e.g. copied from a cluster.")]) -> None:
+def records_merge(
+    source: Annotated[Path, typer.Argument(help="Another outputs folder, e.g. copied from a cluster.")],
+) -> None:
     """Take over the records of another outputs folder that are whole and not here yet."""
     from assay import places
     from assay.records import merge
@@ -533,18 +539,6 @@ def data_verify() -> None:
     _table(rows, False)
     if any(str(row.get("state")) == "corrupt" for row in rows):
         raise RunFailed("some files are corrupt; delete them and fetch again")
-
-
-@wandb_app.command("sync")
-def wandb_sync(
-    paper: Annotated[Optional[str], typer.Argument(help="A paper's slug; all papers if none.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Write offline runs instead of sending.")] = False,
-) -> None:
-    """Send finished runs to W&B, once each, in order; goes on where it stopped."""
-    from assay.tracking import sync
-
-    sent, skipped = sync(paper, offline)
-    _console().print(f"{sent} runs sent, {skipped} were there already")
 
 
 if __name__ == "__main__":

@@ -315,7 +315,7 @@ def _compose(overrides: tuple[str, ...]) -> dict[str, Any]:
     finally:
         GlobalHydra.instance().hydra = previous
     assert isinstance(plain, dict)
-    return plain
+    return {str(key): value for key, value in plain.items()}
 
 
 def load(paper: str | None) -> None:

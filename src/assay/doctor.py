@@ -21,7 +21,9 @@ def findings() -> list[dict[str, Any]]:
     for what, needed, look in CHECKS:
         there, detail, cure = look()
         state = "ok" if there else "missing" if needed else "not here"
-        rows.append({"what": what, "state": state, "detail": detail, "how to get it": "" if there else cure, "needed": needed})
+        rows.append(
+            {"what": what, "state": state, "detail": detail, "how to get it": "" if there else cure, "needed": needed}
+        )
     return rows
 
 
@@ -31,7 +33,18 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    wanted = ("torch", "pytorch_lightning", "hydra", "polars", "scipy", "sklearn", "matplotlib", "jinja2", "typer", "rich")
+    wanted = (
+        "torch",
+        "pytorch_lightning",
+        "hydra",
+        "polars",
+        "scipy",
+        "sklearn",
+        "matplotlib",
+        "jinja2",
+        "typer",
+        "rich",
+    )
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     return not missing, f"{len(wanted) - len(missing)} of {len(wanted)}", f"make setup (missing: {', '.join(missing)})"
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay import compose
-from assay.reproduce import train_command
 from assay.records import Store
+from assay.reproduce import train_command
 
 ADHOC = "adhoc"
 """Store of runs that belong to no paper."""
@@ -43,7 +43,12 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     console.print(f"run {signature} ({config['module']['name']}, seed {config['seed']})")
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} steps"),
+        TimeRemainingColumn(),
+    )
     try:
         with Progress(*columns, console=console, transient=True, disable=not sys.stdout.isatty()) as bar:
             task = bar.add_task("running", total=None)
@@ -70,6 +75,8 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
         return 1
     for name, value in sorted(record.scalars.items()):
         console.print(f"  {name} = {value:.6g}", markup=False)
-    console.print(f"done in {record.provenance['seconds']:.1f} s; record {store.path(signature)}", markup=False, soft_wrap=True)
+    console.print(
+        f"done in {record.provenance['seconds']:.1f} s; record {store.path(signature)}", markup=False, soft_wrap=True
+    )
     console.print(f"repeat it with: {train_command(config, paper)}", markup=False, soft_wrap=True)
     return 0

@@ -16,7 +16,7 @@ A paper extends `PaperModule` (or `GradientModule`, where a step is one step of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -98,6 +98,7 @@ class PaperModule(pl.LightningModule):
 
     data: Data
     loss: Loss
+    model_part: Callable[..., nn.Module]
     schedule: Schedule
 
     def __init__(self) -> None:
@@ -235,6 +236,7 @@ class GradientModule(PaperModule):
 
     clip_norm: float | None = None
     optimizer: Optimizer
+    optimizer_part: Callable[..., Optimizer]
 
     def objective(self, index: Tensor) -> Tensor:
         """The scalar to minimise on the training rows `index` ([batch] positions, on the run's device)."""

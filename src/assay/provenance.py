@@ -153,7 +153,7 @@ def _target(source: str, name: str | None) -> tuple[str, str]:
 
 
 def _references(module: Module, statement: ast.stmt) -> list[tuple[str, str]]:
-    """The (module, name) pairs that a statement mentions: names of its module, imported names, attributes of modules."""
+    """The (module, name) pairs that a statement mentions: names, imported names, attributes of modules."""
     found: list[tuple[str, str]] = []
     local = dict(module.imports)
     for node in ast.walk(statement):  # imports inside functions
@@ -174,7 +174,7 @@ def _references(module: Module, statement: ast.stmt) -> list[tuple[str, str]]:
 
 
 def _attribute(node: ast.Attribute, imports: dict[str, tuple[str, str | None]]) -> list[tuple[str, str]]:
-    """`solvers.fista(...)` after `from assay import solvers`, or `assay.solvers.fista(...)` after `import assay.solvers`."""
+    """`solvers.fista(...)` after `from assay import solvers`, or with the full path after `import assay.solvers`."""
     path = [node.attr]
     value: ast.expr = node.value
     while isinstance(value, ast.Attribute):
@@ -218,7 +218,7 @@ def commit() -> dict[str, Any]:
 
 
 def _git(*args: str) -> str:
-    command = ["git", "-C", str(places.ROOT), *args]  # noqa: S607
+    command = ["git", "-C", str(places.ROOT), *args]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()  # noqa: S603
 
 
@@ -240,6 +240,8 @@ def machine() -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
     return {"system": platform.system(), "cpu": cpu, "cores": os.cpu_count()}

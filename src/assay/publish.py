@@ -7,6 +7,7 @@ from pathlib import Path
 from assay import places
 from assay.errors import UserError
 from assay.reproduce import Session, judge_paper, write_json
+from assay.results import Results
 
 MOST_BYTES = 1_000_000
 """What one paper's committed results may weigh."""
@@ -35,11 +36,13 @@ def publish(session: Session) -> list[Path]:
     written += _figures(session.paper, results, folder / "figures")
     size = sum(path.stat().st_size for path in written)
     if size > MOST_BYTES:
-        raise UserError(f"{folder} would weigh {size / 1e6:.1f} MB; thin out curves (measure_at) or figures, 1 MB is the limit")
+        raise UserError(
+            f"{folder} would weigh {size / 1e6:.1f} MB; thin out curves (measure_at) or figures, 1 MB is the limit"
+        )
     return written + update_readmes(session.paper)
 
 
-def _figures(paper: str, results: object, folder: Path) -> list[Path]:
+def _figures(paper: str, results: Results, folder: Path) -> list[Path]:
     from assay.parts import paper_module
     from assay.report import figures
 
@@ -60,7 +63,11 @@ def update_readmes(paper: str | None = None) -> list[Path]:
     for slug in [paper] if paper else papers():
         verdicts = places.PAPERS / slug / "results" / "desk" / "verdicts.json"
         page = places.PAPERS / slug / "README.md"
-        if verdicts.exists() and page.exists() and readme.update(page, "verdicts", readme.render(json.loads(verdicts.read_text()))):
+        if (
+            verdicts.exists()
+            and page.exists()
+            and readme.update(page, "verdicts", readme.render(json.loads(verdicts.read_text())))
+        ):
             changed.append(page)
     root = places.ROOT / "README.md"
     if readme.update(root, "board", board.markdown()):

@@ -12,6 +12,7 @@ which can be deleted once a run is finished.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -156,7 +157,9 @@ def storage_error(error: OSError, folder: Path) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"no space left in {_short(folder)}; make room and run again, finished runs are kept")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return StorageError(f"cannot write to {_short(folder)} ({error.strerror.lower()}); set ASSAY_OUTPUTS to another folder")
+        return StorageError(
+            f"cannot write to {_short(folder)} ({str(error.strerror).lower()}); set ASSAY_OUTPUTS to another folder"
+        )
     return StorageError(f"cannot write to {_short(folder)} ({error.strerror})")
 
 
@@ -366,10 +369,8 @@ class Lock:
             return True
         if _token(grave.read_bytes()) != _token(content):
             # Someone else cleared it and took the run between our look and our rename: give it back.
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(grave, self.path)
-            except FileExistsError:
-                pass
             grave.unlink(missing_ok=True)
             return False
         grave.unlink(missing_ok=True)

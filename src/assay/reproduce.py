@@ -73,7 +73,9 @@ class Session:
         if record is None or record.status != "done" or self.state(record.config, record) != "done":
             return None
         if name not in record.scalars:
-            raise UserError(f"selection by '{name}', which run {signature} did not measure; it has {sorted(record.scalars)}")
+            raise UserError(
+                f"selection by '{name}', which run {signature} did not measure; it has {sorted(record.scalars)}"
+            )
         return record.scalars[name]
 
     def state(self, config: Mapping[str, Any], record: Record | None) -> State:
@@ -109,7 +111,9 @@ class Session:
     def counts(self, plan: Plan, states: Mapping[str, State]) -> dict[str, int]:
         """How many runs are in each state; blocked cells count one each."""
         counts = Counter(states.values())
-        waiting = sum(1 for s, run in plan.runs.items() if states[s] != "done" and any(states.get(n) != "done" for n in run.needs))
+        waiting = sum(
+            1 for s, run in plan.runs.items() if states[s] != "done" and any(states.get(n) != "done" for n in run.needs)
+        )
         counts["missing"] -= min(waiting, counts["missing"])
         counts["blocked"] = len(plan.blocked) + waiting
         return {name: counts[name] for name in ("done", "stale", "failed", "missing", "blocked") if counts[name]}
@@ -208,7 +212,12 @@ def write_report(session: Session, plan: Plan | None = None, strict: bool = Fals
 
 
 def draw(
-    paper: str, results: Any, verdicts: Mapping[str, Any], folder: Path, details: Mapping[str, Any], strict: bool = False
+    paper: str,
+    results: Any,
+    verdicts: Mapping[str, Any],
+    folder: Path,
+    details: Mapping[str, Any],
+    strict: bool = False,
 ) -> None:
     """The paper's page with its figures."""
     from assay.parts import paper_module
@@ -247,7 +256,7 @@ def train_command(config: Mapping[str, Any], paper: str | None = None) -> str:
 
 
 def estimate(session: Session, plan: Plan, states: Mapping[str, State]) -> tuple[float, int]:
-    """Core-seconds that the open runs will likely take, and for how many of them that is a guess without a precedent."""
+    """Core-seconds that the open runs will likely take, and how many of those are a guess."""
     known = _precedents(session, plan)
     overall = [s for values in known.values() for s in values]
     mean = sum(overall) / len(overall) if overall else 0.0

@@ -123,9 +123,11 @@ class Results:
     def load(cls, folder: Path) -> Results:
         """Read what `save` wrote."""
         rest = json.loads((folder / "results.json").read_text())
-        frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")}
+        frames: dict[str, Any] = {
+            name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")
+        }
         expected = {name: Expected(**value) for name, value in rest.pop("expected").items()}
-        return cls(**frames, expected=expected, **rest)
+        return cls(expected=expected, **frames, **rest)
 
 
 def _registered(frame: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,7 @@ import numpy as np
 import orjson
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from assay import compose, places, provenance
 from assay.codes import code_of
@@ -61,10 +61,14 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
     progress: Callable[[int, int], None] = lambda done, total: None
     logger: Any = None
-    checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("ASSAY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS)))
+    checkpoint_seconds: float = field(
+        default_factory=lambda: float(os.environ.get("ASSAY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+    )
 
 
-def execute(config: Mapping[str, Any], store: Store, hooks: Hooks | None = None, again: bool = False, debug: bool = False) -> Record | None:
+def execute(
+    config: Mapping[str, Any], store: Store, hooks: Hooks | None = None, again: bool = False, debug: bool = False
+) -> Record | None:
     """Do one run and keep its record.
 
     Args:
@@ -124,16 +128,20 @@ def _attempt(
         log.close()
         record.scalars = {name: float(value) for name, value in module.scalars.items()}
         record.units = module.units
-        record.curves = {name: {"step": c.step, "value": c.value} for name, c in module.curves.items()}
+        record.curves = {name: {"step": [*c.step], "value": [*c.value]} for name, c in module.curves.items()}
         record.artefacts = {name: store.keep_artefact(_npz(arrays)) for name, arrays in module.artefacts.items()}
     except (Interrupted, StorageError):
         raise
     except OSError as error:
-        if error.errno is not None and isinstance(storage_error(error, folder), StorageError) and error.errno in (28, 122, 30):
+        if (
+            error.errno is not None
+            and isinstance(storage_error(error, folder), StorageError)
+            and error.errno in (28, 122, 30)
+        ):
             raise storage_error(error, folder) from None
         _fail(record, error)
     except Exception as error:
-        if debug or isinstance(error, UserError) and not isinstance(error, DataMissing):
+        if debug or (isinstance(error, UserError) and not isinstance(error, DataMissing)):
             raise
         _fail(record, error)
     record.provenance = {
@@ -196,7 +204,9 @@ def make_trainer(config: Mapping[str, Any], callbacks: list[Any], logger: Any = 
         return pl.Trainer(
             accelerator="gpu" if cuda else "cpu",
             devices=1,
-            precision={"32": "32-true", "64": "64-true"}.get(config["trainer"]["precision"], config["trainer"]["precision"]),
+            precision={"32": "32-true", "64": "64-true"}.get(
+                config["trainer"]["precision"], config["trainer"]["precision"]
+            ),
             max_epochs=1,
             logger=logger or False,
             callbacks=callbacks,
@@ -210,7 +220,9 @@ def make_trainer(config: Mapping[str, Any], callbacks: list[Any], logger: Any = 
         )
 
 
-def _fit(module: PaperModule, config: Mapping[str, Any], hooks: Hooks, log: _EventLog, checkpoints: _Checkpoints) -> None:
+def _fit(
+    module: PaperModule, config: Mapping[str, Any], hooks: Hooks, log: _EventLog, checkpoints: _Checkpoints
+) -> None:
     plain = {**config, "trainer": {**config["trainer"], "device": "cpu"}} if module.device_free else config
     trainer = make_trainer(plain, [_AtBlockEnds(module, hooks, log, checkpoints)], hooks.logger)
     with warnings.catch_warnings():
@@ -306,7 +318,9 @@ class _Checkpoints:
         buffer = io.BytesIO()
         torch.save({**module.checkpoint(), "signature": self.signature, "code": self.code}, buffer)
         content = buffer.getvalue()
-        write_atomically(self.folder / f"checkpoint-{module.steps_done:012d}.pt", hashlib.sha256(content).digest() + content)
+        write_atomically(
+            self.folder / f"checkpoint-{module.steps_done:012d}.pt", hashlib.sha256(content).digest() + content
+        )
         for old in sorted(self.folder.glob("checkpoint-*.pt"))[:-KEEP_CHECKPOINTS]:
             old.unlink(missing_ok=True)
 
@@ -324,14 +338,19 @@ class _Checkpoints:
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(value) for name, value in arrays.items()})
+    plain: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
+    np.savez_compressed(buffer, **plain)
     return buffer.getvalue()
 
 
 def _fail(record: Record, error: BaseException) -> None:
     record.status = "failed"
     text = "".join(traceback.format_exception(error))
-    record.failure = {"class": failure_class(error), "message": _scrub(f"{type(error).__name__}: {error}")[:2000], "traceback": _scrub(text)[-8000:]}
+    record.failure = {
+        "class": failure_class(error),
+        "message": _scrub(f"{type(error).__name__}: {error}")[:2000],
+        "traceback": _scrub(text)[-8000:],
+    }
 
 
 def failure_class(error: BaseException) -> str:

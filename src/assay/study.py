@@ -34,7 +34,7 @@ class SeedRange(_Strict):
     """Seeds first, ..., first + n - 1."""
 
     first: int = 1
-    n: int = Field(1, ge=1)
+    n: int = Field(default=1, ge=1)
 
     def list(self, n: int | None = None) -> list[int]:
         """The seeds; `n` asks for another number of them, the first ones unchanged."""
@@ -292,9 +292,7 @@ def make_plan(
 
 
 class _Planner:
-    def __init__(
-        self, study: Study, scale: str, scores: Scores, seeds: int | None, overrides: compose.Layer
-    ) -> None:
+    def __init__(self, study: Study, scale: str, scores: Scores, seeds: int | None, overrides: compose.Layer) -> None:
         self.study, self.scale, self.scores, self.seeds, self.overrides = study, scale, scores, seeds, overrides
         self.out = Plan(study.slug, scale)
 
@@ -363,7 +361,13 @@ class _Planner:
         return None if rest is None else {**rest, **winner}
 
     def decide(
-        self, name: str, experiment: Experiment, arm: str, axes: Mapping[str, Any], inner: Sequence[Select], stage: Select
+        self,
+        name: str,
+        experiment: Experiment,
+        arm: str,
+        axes: Mapping[str, Any],
+        inner: Sequence[Select],
+        stage: Select,
     ) -> dict[str, Any] | None:
         """Score a stage's candidates over the cells that share its `per` keys with this one."""
         own = {"arm": arm, **axes}
@@ -379,8 +383,9 @@ class _Planner:
         memo = self.out.selections.setdefault(name, [])
         for row in memo:
             if row["key"] == key:
-                return row["winner"]
-        table = []
+                known: dict[str, Any] | None = row["winner"]
+                return known
+        table: list[dict[str, Any]] = []
         for candidate in stage.candidates():
             scores: list[float | None] = []
             for other, cell, layers in peers:
@@ -397,9 +402,13 @@ class _Planner:
                         self.out.cells.append(made)
                     scores.append(None if signature is None else self.scores(signature, stage.by))
             complete = all(score is not None for score in scores)
-            finite = [s if math.isfinite(s) else (-math.inf if stage.mode == "max" else math.inf) for s in scores if s is not None]
+            finite = [
+                s if math.isfinite(s) else (-math.inf if stage.mode == "max" else math.inf)
+                for s in scores
+                if s is not None
+            ]
             table.append({"values": candidate, "score": sum(finite) / len(finite) if complete else None})
-        winner = None
+        winner: dict[str, Any] | None = None
         if all(row["score"] is not None for row in table):
             best = max if stage.mode == "max" else min
             winner = best(table, key=lambda row: row["score"])["values"]  # the first of equals

@@ -22,7 +22,12 @@ def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
     return Results(
         plan.paper,
         plan.scale,
-        runs=frame([{**key, **record.scalars, "seconds": record.provenance.get("seconds")} for key, (_, record) in zip(keys, pairs, strict=True)]),
+        runs=frame(
+            [
+                {**key, **record.scalars, "seconds": record.provenance.get("seconds")}
+                for key, (_, record) in zip(keys, pairs, strict=True)
+            ]
+        ),
         units=_units(keys, [record for _, record in pairs]),
         curves=_curves(keys, [record for _, record in pairs]),
         expected=_expected(plan, states, store),
@@ -87,16 +92,20 @@ def _curves(keys: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> pl.
     value: list[float] = []
     owner: list[int] = []
     for position, record in enumerate(records):
-        for curve, points in record.curves.items():
-            n = len(points["step"])
+        for curve, line in record.curves.items():
+            n = len(line["step"])
             name += [curve] * n
-            step += points["step"]
-            value += points["value"]
+            step += [int(at) for at in line["step"]]
+            value += line["value"]
             owner += [position] * n
     if not step:
         return pl.DataFrame()
     points = pl.DataFrame(
-        {"name": pl.Series(name, dtype=pl.String), "step": pl.Series(step, dtype=pl.Int64), "value": pl.Series(value, dtype=pl.Float64, strict=False)}
+        {
+            "name": pl.Series(name, dtype=pl.String),
+            "step": pl.Series(step, dtype=pl.Int64),
+            "value": pl.Series(value, dtype=pl.Float64, strict=False),
+        }
     )
     return frame(keys)[owner].hstack(points)
 

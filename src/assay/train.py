@@ -2,7 +2,8 @@
 
     python -m assay.train paper=lion_k experiment=net optimizer.weight_decay=5
     python -m assay.train paper=lion_k experiment=net arm=lion,sgd seed=1,2,3 -m
-    python -m assay.train module=classifier data=tabular_sklearn model=mlp loss=cross_entropy optimizer=sgd budget.epochs=3
+    python -m assay.train module=classifier data=tabular_sklearn data.table=digits model=mlp loss=cross_entropy \\
+        optimizer=sgd budget.epochs=3
 
 `paper=`, `experiment=`, `arm=` and `scale=` stand for the choices and values that the paper's configuration gives
 them; what else is on the command line wins over those, and a swapped part takes its values with it.
@@ -53,7 +54,9 @@ def guard(words: Sequence[str]) -> None:
                 raise UserError(f"'{word}' is neither key=value nor a flag (see --help)")
             continue
         if word.startswith("-"):
-            raise UserError(f"'{word}': configurations come from the checkout; {word.partition('=')[0]} is not accepted")
+            raise UserError(
+                f"'{word}': configurations come from the checkout; {word.partition('=')[0]} is not accepted"
+            )
         key = word.partition("=")[0].lstrip("+~")
         if "_target_" in word or "_args_" in word or "_partial_" in word:
             raise UserError(f"'{word}': parts are chosen by their registered names; import paths are not accepted")
@@ -71,7 +74,9 @@ def _guard_hydra(word: str, key: str) -> None:
         if value not in HYDRA_GROUPS[key]:
             raise unknown(key, value, HYDRA_GROUPS[key])
         return
-    raise UserError(f"'{word}': of Hydra's own settings only folders, launcher, sweeper, job name and verbosity may be set")
+    raise UserError(
+        f"'{word}': of Hydra's own settings only folders, launcher, sweeper, job name and verbosity may be set"
+    )
 
 
 def parse(words: Sequence[str]) -> list[tuple[str, Any, bool]]:
@@ -166,7 +171,7 @@ def expand(words: Sequence[str]) -> list[str]:
 
 
 def _forced(word: str) -> str:
-    """A value that Hydra takes although its part is not known before a job is composed; groups and selectors as they are."""
+    """A value that Hydra takes although its part is not known yet; groups and selectors as they are."""
     key = word.lstrip("+").partition("=")[0]
     group = key.partition("/")[0]
     if key.startswith("hydra") or key in SELECTORS or ("." not in key and group in (*KINDS, *compose.OTHER_GROUPS)):

@@ -34,8 +34,10 @@ def config_of(*layers, seed=1, inputs=None):
 
 def test_a_swapped_part_takes_its_values_along():
     choices, values = compose.merge(
-        [{"optimizer": "lion_k", "optimizer.betas": [0.9, 0.99], "optimizer/kappa": "huber", "optimizer.kappa.e": 1},
-         {"optimizer": "sgd", "optimizer.momentum": 0.5}]  # fmt: skip
+        [
+            {"optimizer": "lion_k", "optimizer.betas": [0.9, 0.99], "optimizer/kappa": "huber", "optimizer.kappa.e": 1},
+            {"optimizer": "sgd", "optimizer.momentum": 0.5},
+        ]
     )
     assert choices == {"optimizer": "sgd"}
     assert values == {"optimizer.momentum": 0.5}
@@ -99,7 +101,9 @@ def test_a_neutral_new_parameter_keeps_signatures(monkeypatch):
     part = KINDS["optimizer"]["sgd"]
     fields = {**part.fields, "new": type(part.fields["lr"])(float, 0.0)}
     monkeypatch.setitem(
-        KINDS["optimizer"].parts, "sgd", type(part)(part.kind, part.name, part.target, part.source, fields, {"new": 0.0})
+        KINDS["optimizer"].parts,
+        "sgd",
+        type(part)(part.kind, part.name, part.target, part.source, fields, {"new": 0.0}),
     )
     assert compose.signature({**config, "optimizer": {**config["optimizer"], "new": 0.0}}) == before
     assert compose.signature({**config, "optimizer": {**config["optimizer"], "new": 0.5}}) != before
@@ -132,7 +136,9 @@ def test_wrong_layers_are_one_line(layer, message):
 def test_the_written_out_command_gives_the_same_run():
     from assay import train
 
-    config = config_of({"optimizer": "lion_k", "optimizer/kappa": "huber", "optimizer.kappa.e": 0.25, "model.hidden": [7, 5]})
+    config = config_of(
+        {"optimizer": "lion_k", "optimizer/kappa": "huber", "optimizer.kappa.e": 0.25, "model.hidden": [7, 5]}
+    )
     words = compose.override_words(config)
     _, again = train.resolve([(key, value) for key, value, _ in train.parse(words)])
     assert compose.signature(again) == compose.signature(config)

@@ -28,9 +28,9 @@ def test_what_is_read_is_what_was_written(scalars, values):
     again = decode(encode(record(scalars=scalars, curves=curve)))
     assert list(again.scalars) == sorted(scalars)
     for name, value in scalars.items():
-        assert again.scalars[name] == value or math.isnan(value) and math.isnan(again.scalars[name])
+        assert again.scalars[name] == value or (math.isnan(value) and math.isnan(again.scalars[name]))
     for one, two in zip(again.curves["train/loss"]["value"], values, strict=True):
-        assert one == two or math.isnan(one) and math.isnan(two)
+        assert one == two or (math.isnan(one) and math.isnan(two))
 
 
 @given(st.data())

@@ -153,7 +153,7 @@ class Pool:
                 self._buried(idle)
 
     def _start(self) -> Worker:
-        context = multiprocessing.get_context("spawn" if self.spawn else "fork")
+        context: Any = multiprocessing.get_context("spawn" if self.spawn else "fork")
         ours, theirs = context.Pipe()
         if not self.spawn:
             gc.freeze()  # keep the parent's objects out of the children's collections, and their pages shared

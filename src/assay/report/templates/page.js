@@ -157,7 +157,6 @@
     button.type = "button";
     button.title = row.signature;
     button.setAttribute("aria-expanded", String(state.open === row));
-    button.setAttribute("aria-label", `Details of run ${row.signature}`);
     button.addEventListener("click", () => {
       state.open = state.open === row ? null : row;
       draw();
