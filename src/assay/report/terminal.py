@@ -24,7 +24,7 @@ def print_verdicts(verdicts: Mapping[str, Any], console: Console | None = None) 
     console = console or make_console()
     claims = verdicts["claims"]
     rows = [[claim["id"], _shown(claim["verdict"]), claim["statement"], claim["paper_says"] or ""] for claim in claims]
-    print_table(["claim", "verdict", "what the paper says", "its figure"], rows, console, grow=2)
+    print_table(["claim", "verdict", "what the paper says", "its figure"], rows, console, grow=2, whole=(0, 1))
     console.print()
     rows = [
         [
@@ -36,13 +36,17 @@ def print_verdicts(verdicts: Mapping[str, Any], console: Console | None = None) 
         ]
         for check in verdicts["checks"]
     ]
-    print_table(["check", "verdict", "what is tested", "measured", "n"], rows, console, grow=2)
+    print_table(["check", "verdict", "what is tested", "measured", "n"], rows, console, grow=2, whole=(0, 1))
     tally = wording.counts(claim["verdict"] for claim in claims)
     console.print(f"\n{verdicts['paper']} at {verdicts['scale']} scale: {tally}", markup=False, highlight=False)
 
 
 def print_table(
-    header: Sequence[str], rows: Sequence[Sequence[Any]], console: Console, grow: int | None = None
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    console: Console,
+    grow: int | None = None,
+    whole: Sequence[int] = (),
 ) -> None:
     """Print rows of plain text (or of rich `Text`) under a header.
 
@@ -51,6 +55,7 @@ def print_table(
         rows: their cells; nothing in a string is taken for markup.
         console: where to.
         grow: the column that takes the room that is left, and wraps.
+        whole: columns that never wrap.
     """
     from rich import box
     from rich.table import Table
@@ -58,8 +63,7 @@ def print_table(
 
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
     for i, name in enumerate(header):
-        short = grow is not None and i == 0
-        table.add_column(name, ratio=1 if i == grow else None, overflow="fold", no_wrap=short)
+        table.add_column(name, ratio=1 if i == grow else None, overflow="fold", no_wrap=i in whole)
     for row in rows:
         table.add_row(*[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row])
     console.print(table)

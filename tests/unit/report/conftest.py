@@ -283,7 +283,7 @@ def figures():
     return FIGURES
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def evil():
     """Results, verdicts and details in which every text holds markup."""
     found = make_results(text=EVIL)
