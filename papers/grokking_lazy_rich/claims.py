@@ -346,6 +346,20 @@ CHECKS = [
         ),
     ),
     Check(
+        "7c",
+        "Largest test loss of the whole run at epsilon = 0.1, and the training loss at that step. Not judged",
+        serves=["C1", "C4"],
+        experiment="epsilon",
+        kind=Report(
+            [
+                Condition(at("epsilon", "test/peak", module__epsilon=0.1), at_most(math.inf), "largest test loss"),
+                Condition(
+                    at("epsilon", "train/at_peak", module__epsilon=0.1), at_most(math.inf), "training loss there"
+                ),
+            ]
+        ),
+    ),
+    Check(
         "8",
         "(sigma, alpha, epsilon) and (1, alpha sigma, epsilon sigma) with the same unit draw and eta = eta_0 N/alpha^2 "
         "have the same losses over 300 steps, relative 1e-8",

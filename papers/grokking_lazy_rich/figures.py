@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TERMS = {"linear_power": "linear power", "misalignment": "misalignment", "variance": "variance"}
+DELAY = r"$\log_{10}\, t_{\mathrm{test}} / t_{\mathrm{train}}$"
 COLOURS = {"linear_power": "gold", "misalignment": "purple", "variance": "cyan"}
 
 
@@ -157,7 +158,7 @@ def delays(results: Results) -> Figure:
     ax.set_xticks(range(len(across)), [f"{value:g}" for value in across])
     ax.set_yticks(range(len(up)), [f"{value:g}" for value in up])
     style.label(ax, "output scale α", "alignment ε")
-    fig.colorbar(image, label="log₁₀ t_te − log₁₀ t_tr")
+    fig.colorbar(image, label=DELAY)
     return fig
 
 
@@ -174,8 +175,8 @@ def norm(results: Results) -> Figure:
     fig = style.figure(height=3.3)
     left, right = fig.subplots(1, 2)
     for ax, experiment, names in (
-        (left, "alpha", {"train/loss": "training loss", "test/loss": "test loss"}),
-        (right, "modular", {"train/accuracy": "training accuracy", "test/accuracy": "test accuracy"}),
+        (left, "alpha", {"train/loss": "training", "test/loss": "test"}),
+        (right, "modular", {"train/accuracy": "training", "test/accuracy": "test"}),
     ):
         for (name, text), hue in zip(names.items(), ("blue", "rust"), strict=True):
             rows = _one(_curves(results, experiment, name))
@@ -191,7 +192,9 @@ def norm(results: Results) -> Figure:
         twin.spines["right"].set_visible(True)
         style.label(twin, y="|w| / |w₀| (dashed)")
         ax.set_xscale("log")
-        style.legend(ax)
+        style.legend(ax, loc="center right" if ax is left else "upper left")
+    note = "this target forces\nthe growth"
+    left.text(0.97, 0.27, note, transform=left.transAxes, ha="right", fontsize=8, color=style.MUTED)
     style.label(left, "step", "loss / loss of f = 0", title="Committee machine, α = 1")
     style.label(right, "step", "accuracy", title="Addition modulo 23")
     return fig
@@ -204,7 +207,7 @@ def _one(frame: pl.DataFrame) -> pl.DataFrame:
 
 @figure(
     "accuracy",
-    title="A threshold turns two losses that fall together into grokking",
+    title="Through a threshold the same runs look more like grokking",
     alt="Share of training and test points with a squared error below 0.001 (left) and losses (right) against steps at "
     "P = 500, means and ranges over seeds.",
     after="Fig. 17",
@@ -244,5 +247,5 @@ def sigma(results: Results) -> Figure:
     fig = style.figure(5.2, 3.2)
     ax = fig.subplots()
     style.dots(ax, frame, "crossing/delay", order=list(labels), labels=labels)
-    style.label(ax, y="log₁₀ t_te − log₁₀ t_tr")
+    style.label(ax, y=DELAY)
     return fig

@@ -221,6 +221,9 @@ class Committee(GradientModule):
         self.scalar("test/at_memorisation", at_time(steps, test.value, times["train"]))
         fitting = [after for before, after in zip(train, test.value, strict=True) if before < 0.5]
         self.scalar("test/rise", max(fitting, default=math.nan))
+        peak = max(range(len(steps)), key=test.value.__getitem__)
+        self.scalar("test/peak", test.value[peak])
+        self.scalar("train/at_peak", train[peak])
         power = self.curves["test/linear_power"].value
         self.scalar("test/linear_fall", max(power) / power[-1] if power[-1] > 0 else math.nan)
         for name in ("train", "test"):

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assay import compose
 from assay.data import Modular
 from assay.errors import UserError
 from assay.losses import SquaredError
@@ -19,9 +20,11 @@ from assay.models import MLP, Centred
 from assay.module import Budget, Curve
 from assay.optimizers import SGD, AdamW
 from assay.optimizers.lion_k import LionK
+from assay.registry import KINDS
 from assay.results import Results
 from assay.schedules import Constant, Cosine
 from assay.seeds import Seeds
+from assay.study import Study
 from papers.grokking_lazy_rich import claims
 from papers.grokking_lazy_rich.data import MEAN_SQUARE, QuadraticTarget, Teacher
 from papers.grokking_lazy_rich.exact import Exact
@@ -352,6 +355,26 @@ def test_student_of_a_teacher():
     assert module.curves["train/loss"].value[0] == pytest.approx(float((train.y**2).mean()))
     assert module.scalars["train/loss"] < module.curves["train/loss"].value[0]
     assert module.scalars["crossing/censored"] == 1
+
+
+@pytest.mark.parametrize(
+    ("experiment", "parameters"),
+    [
+        ("mnist", 784 * 200 + 200 + 200 * 200 + 200 + 200 * 10 + 10),
+        # embedding, positions, attention, MLP, unembedding
+        ("transformer", 114 * 128 + 3 * 128 + 4 * 128**2 + 2 * 128 * 512 + 512 + 128 + 128 * 113),
+        ("teacher", 5 * 100 + 100 + 100 * 100 + 100 + 100 * 5 + 5),
+    ],
+)
+def test_networks_of_the_paper_scale_have_its_size(experiment, parameters):
+    compose.load("grokking_lazy_rich")
+    of = Study.of("grokking_lazy_rich").experiments[experiment]
+    choices, values = compose.merge(next(layers for _, _, layers in of.cells("paper")))
+    config = compose.assemble(choices, values, 1)
+    shapes = {"mnist": ((784,), 10), "transformer": ((3,), 113), "teacher": ((5,), 5)}
+    with torch.device("meta"):
+        net = KINDS["model"].build(config["model"])(*shapes[experiment])
+    assert sum(p.numel() for p in net.parameters()) == parameters
 
 
 # -- checks ---------------------------------------------------------------------------------------------------------
