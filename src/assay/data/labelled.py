@@ -34,7 +34,7 @@ class Pool:
         return len(self.y)
 
     def rows(self, index: Tensor | None) -> Pool:
-        """Some rows, copied; all of them if `index` is None."""
+        """Some rows; all of them if `index` is None, with the inputs not yet copied."""
         return Pool(self.x, self.y.clone()) if index is None else Pool(self.x[index], self.y[index])
 
 
@@ -89,8 +89,8 @@ class LabelledData(Data):
         raise TypeError(f"{type(self).__name__} does not say how to read its rows")
 
     def prepare(self, x: Tensor) -> Prepare:
-        """A map from stored to prepared inputs, fitted on the stored training inputs `x`."""
-        return lambda rows: rows
+        """A map from stored to prepared inputs, fitted on the stored training inputs `x`; it makes new tensors."""
+        return lambda rows: rows.clone()
 
     # -- the splits -------------------------------------------------------------------------------------------------
 

@@ -18,10 +18,11 @@ class Numbered(LabelledData):
     classes = 3
     synthetic_shape = (2, 2)
     own_test = False
+    x = torch.arange(100).unsqueeze(1)
     y = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
 
     def read(self):
-        pool = Pool(torch.arange(100).unsqueeze(1), self.y)
+        pool = Pool(self.x, self.y)
         return pool, Pool(1000 + torch.arange(50).unsqueeze(1), torch.arange(50) % 3) if self.own_test else None
 
 
@@ -112,7 +113,9 @@ def test_sizes_that_do_not_fit_are_one_clear_line(wrong):
 def test_two_runs_of_one_process_do_not_share_what_they_may_change():
     first, second = load(), load()
     first.train.y[:] = 7
+    first.train.x[:] = -7
     assert (second.train.y != 7).all() and (Numbered.y != 7).all()
+    assert rows(second.train) == rows(load().train) == list(range(100))
 
 
 # -- noise ------------------------------------------------------------------------------------------------------------
