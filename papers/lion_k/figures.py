@@ -109,7 +109,7 @@ def entry(results: Results) -> Figure:
     """The excess on quadratic programs from outside; λ max |w| on networks."""
     fig = style.figure(height=3.4)
     left, right = fig.subplots(1, 2)
-    excess = results.curve("outside", "excess/max", **{LAMBDA.replace(".", "__"): 1.0})
+    excess = results.curve("outside", "excess/max", optimizer__weight_decay=1.0)
     drawn = style.band(
         left, excess.filter(pl.col("value") > 1e-12) if len(excess) else excess, "step", "value", labels=NAMES
     )

@@ -154,7 +154,8 @@ class Composite:
 
 def minimum_in_box(f: Quadratics, bound: float) -> Tensor:
     """min f over |x_i| <= bound by scipy's L-BFGS-B, [n]: for Lion an answer that owes nothing to this project."""
-    return torch.tensor([_lbfgsb(Quadratics(f.q[i : i + 1], f.b[i : i + 1]), bound) for i in range(len(f.b))])
+    found = [_lbfgsb(Quadratics(f.q[i : i + 1], f.b[i : i + 1]), bound) for i in range(len(f.b))]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def _lbfgsb(f: Quadratics, bound: float) -> float:

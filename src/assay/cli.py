@@ -250,7 +250,7 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     print_verdicts(verdicts, console)
     console.print(f"page: {whole.report_folder / 'index.html'}", soft_wrap=True)
     if swept.computed:
-        console.print(f"{swept.computed} runs in {clock(swept.seconds)}")
+        console.print(f"{swept.computed} runs computed in {clock(swept.seconds)}")
     failed = [(signature, state) for signature, state in swept.states.items() if state == "failed"]
     if failed:
         where = swept.plan.where()

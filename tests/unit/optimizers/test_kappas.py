@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.optimizers.kappas import L1, L2, GroupL1, Huber, Lp, kappas
@@ -15,14 +15,12 @@ vectors = st.lists(st.floats(-5, 5), min_size=8, max_size=8).map(lambda x: torch
 
 
 @each
-@settings(deadline=None)
 @given(u=vectors)
 def test_subgradients_lie_in_the_domain_of_the_conjugate(kappa, u):
     assert kappa.excess(kappa.subgradient(u)).max() <= 1e-12
 
 
 @each
-@settings(deadline=None)
 @given(u=vectors)
 def test_fenchel_young_is_an_equality_at_a_subgradient(kappa, u):
     v = kappa.subgradient(u)
@@ -31,7 +29,6 @@ def test_fenchel_young_is_an_equality_at_a_subgradient(kappa, u):
 
 
 @each
-@settings(deadline=None)
 @given(u=vectors, w=vectors)
 def test_fenchel_young_holds_inside_the_domain(kappa, u, w):
     v = kappa.subgradient(w)  # any point of dom K*
@@ -39,7 +36,6 @@ def test_fenchel_young_holds_inside_the_domain(kappa, u, w):
 
 
 @each
-@settings(deadline=None)
 @given(u=vectors, w=vectors)
 def test_subgradients_support_the_function(kappa, u, w):
     assert kappa.value(w) - kappa.value(u) - kappa.subgradient(u) @ (w - u) >= -1e-9
@@ -53,7 +49,6 @@ def test_zero_and_tiny_vectors_do_no_harm(kappa):
 
 
 @each
-@settings(deadline=None)
 @given(u=vectors, v=vectors)
 def test_a_batch_is_its_rows(kappa, u, v):
     batch = torch.stack([u, v])
@@ -62,7 +57,6 @@ def test_a_batch_is_its_rows(kappa, u, v):
 
 
 @each_prox
-@settings(deadline=None)
 @given(v=vectors, step=st.floats(0.01, 10))
 def test_moreau_ties_the_prox_to_the_subgradient(kappa, v, step):
     """z = prox of step K* at v means (v - z)/step is a subgradient of K* at z: Fenchel-Young is an equality there."""
@@ -80,7 +74,6 @@ def test_prox_takes_one_step_for_each_row(kappa):
     torch.testing.assert_close(kappa.prox_conjugate(v, steps), torch.stack(rows))
 
 
-@settings(deadline=None)
 @given(u=vectors)
 def test_members_of_the_family_meet(u):
     torch.testing.assert_close(Lp(p=2.0).subgradient(u), L2().subgradient(u))

@@ -3,14 +3,13 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.schedules import Constant, Cosine, Step, WarmupCosine, schedules
 
 
 @pytest.mark.parametrize("name", schedules.parts)
-@settings(deadline=None)
 @given(total=st.integers(1, 500), data=st.data())
 def test_factors_lie_in_zero_one_from_the_first_step_to_the_last(name, total, data):
     schedule = schedules.build({"name": name})
