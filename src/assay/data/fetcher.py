@@ -20,8 +20,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import IO, Literal, Protocol, TypeVar
 
 from assay import places
 from assay.errors import DataMissing, unknown
@@ -178,7 +179,7 @@ class Resource:
                 return ""
             except _WrongContent:
                 reason = "a download had the wrong sha256"
-            except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+            except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ValueError):
                 reason = "no source could be reached"
             except OSError as error:
                 return f"{_shown(self._target())} can't be written: {(error.strerror or 'error').lower()}"
@@ -251,23 +252,27 @@ def _download(url: str, target: Path, copy: Copy) -> None:
     """Download to a temporary name beside the target; rename if size and sum are right."""
     if not url.startswith(("https://", "http://")):
         raise ValueError(f"not a web address: {url}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        digest, received = hashlib.sha256(), 0
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310
-            while chunk := answer.read(CHUNK):
-                received += len(chunk)
-                if received > copy.size:
-                    break
-                digest.update(chunk)
-                out.write(chunk)
-        if received != copy.size or digest.hexdigest() != copy.sha256:
-            raise _WrongContent(url)
-        Path(part).chmod(0o644)
-        Path(part).replace(target)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    # Nothing is made on disk before the source answers.
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                _receive(answer, out, copy)
+            Path(part).chmod(0o644)
+            Path(part).replace(target)
+        finally:
+            Path(part).unlink(missing_ok=True)
+
+
+def _receive(answer: IO[bytes], out: IO[bytes], copy: Copy) -> None:
+    digest, received = hashlib.sha256(), 0
+    while (chunk := answer.read(CHUNK)) and received <= copy.size:
+        received += len(chunk)
+        digest.update(chunk)
+        out.write(chunk)
+    if received != copy.size or digest.hexdigest() != copy.sha256:
+        raise _WrongContent
 
 
 def _matches(path: Path, copy: Copy) -> bool:

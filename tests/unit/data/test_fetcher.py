@@ -175,13 +175,14 @@ def test_messages_do_not_tell_whose_machine_it_is(resource, folders):
     assert resource.verify()[0].path == "data/toy/images.gz"
 
 
-def test_missing_data_is_one_line_that_says_what_to_do(resource):
+def test_missing_data_is_one_line_that_says_what_to_do_and_leaves_no_folder(resource, folders):
     with pytest.raises(DataMissing) as caught:
         resource.read("images")
     assert str(caught.value) == (
         "Toy is not on this machine (no source could be reached): apt-get install toy, "
         "or set ASSAY_DATA to a folder that holds images.gz, labels"
     )
+    assert not folders[0].exists() and not folders[1].exists()
 
 
 def test_offline_nobody_is_asked(resource, server, monkeypatch):
