@@ -47,7 +47,7 @@ class Display:
             if outcome.state == "failed":
                 self.failed += 1
                 self._say(f"failed: {outcome.signature} {outcome.message.splitlines()[0]}")
-            elif outcome.state == "done":
+            elif outcome.state in ("done", "found"):
                 self.done += 1
         self.seen = len(pool.outcomes)
         text = self.text(pool)

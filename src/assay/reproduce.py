@@ -197,7 +197,8 @@ def sweep(
                 failed[outcome.signature] = outcome.message
             if outcome.state == "refused":
                 raise UserError(outcome.message)
-    return Swept(plan, states, sorted(failed.items()), stopped(), time.monotonic() - began, len(tried))
+    computed = sum(1 for state in tried.values() if state in ("done", "failed"))
+    return Swept(plan, states, sorted(failed.items()), stopped(), time.monotonic() - began, computed)
 
 
 def write_report(session: Session, plan: Plan | None = None, strict: bool = False) -> dict[str, Any]:

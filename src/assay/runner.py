@@ -56,6 +56,7 @@ class Hooks:
         progress: told (steps done, total) at block ends.
         logger: a Lightning logger that receives the curves live, if any.
         checkpoint_seconds: time between two checkpoints; 0 for one at every block end.
+        computed: set by `execute`: whether it did the run, or found a record that someone else had just written.
     """
 
     should_stop: Callable[[], bool] = lambda: False
@@ -64,6 +65,7 @@ class Hooks:
     checkpoint_seconds: float = field(
         default_factory=lambda: float(os.environ.get("ASSAY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
     )
+    computed: bool = False
 
 
 def execute(
@@ -113,6 +115,7 @@ def _attempt(
     config: dict[str, Any], signature: str, code: str, store: Store, folder: Path, hooks: Hooks, debug: bool = False
 ) -> Record:
     started = time.time()
+    hooks.computed = True
     record = Record(signature, code, "done", config)
     try:
         module = build(config, store, folder)

@@ -120,7 +120,7 @@ def test_what_makes_records_stale_and_what_does_not(checkout):
     assert result.returncode == 0, result.stderr
     assert checkout.states("walk_one", "smoke") == {"done": 2}
     # Other numbers: not attested, stale, and run again.
-    checkout.edit("papers/walk_one/module.py", "(1.0 - self.pull) * self.x + noise", "(1.0 - self.pull) * self.x - noise")
+    checkout.edit("papers/walk_one/module.py", "(1.0 - self.pull) * self.x + noise", "(1.0 - self.pull) * self.x + 2 * noise")
     assert checkout.run("assay", "attest", "walk_one", "--scale", "smoke").returncode == 1
     assert checkout.states("walk_one", "smoke") == {"stale": 2}
     assert checkout.reproduce("walk_one", "smoke").returncode == 0

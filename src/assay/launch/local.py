@@ -28,7 +28,7 @@ from assay.study import Run
 HELD_AGAIN = 0.5
 """Seconds until a run that someone else holds is looked at again."""
 
-State = Literal["done", "failed", "held", "interrupted", "refused"]
+State = Literal["done", "found", "failed", "held", "interrupted", "refused"]
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _one(runner: Any, store: Store, signature: str, config: dict[str, Any], hook
         return "held", ""
     if record.status == "failed":
         return "failed", f"{record.failure['class']}: {record.failure['message']}"
-    return "done", ""
+    return ("done" if hooks.computed else "found"), ""
 
 
 def default_workers() -> int:
