@@ -13,7 +13,7 @@ if [ -z "$python" ]; then
 fi
 [ -n "$python" ] || { echo "setup: Python 3.11 or newer is needed; install it or set PYTHON=..." >&2; exit 2; }
 mkdir -p "$venv"
-exec 9>"$venv/.lock"   # two makes at once: the second waits and finds it done
+exec 9>"$venv/.setup-lock" # two makes at once: the second waits and finds it done (uv has a lock named .lock)
 command -v flock >/dev/null && flock 9
 if [ -e "$venv/.ready" ] && [ ! requirements.lock -nt "$venv/.ready" ] && [ ! pyproject.toml -nt "$venv/.ready" ]; then
     exit 0
