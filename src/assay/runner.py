@@ -173,7 +173,7 @@ def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | 
     random.seed(seeds.axis("global"))
     module: PaperModule = KINDS["module"].build(config["module"])
     built = {kind: KINDS[kind].build(config[kind]) for kind in module.takes}
-    inputs = {name: _input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
+    inputs = {name: input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
     if "data" in built:
         built["data"].load(seeds)
     module.attach(seeds, Budget(**config["budget"]), built, inputs)
@@ -183,7 +183,7 @@ def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | 
     return module
 
 
-def _input_folder(name: str, needed: str, store: Store | None, folder: Path | None) -> Path:
+def input_folder(name: str, needed: str, store: Store | None, folder: Path | None) -> Path:
     """A folder in which a needed run's artefacts lie under their names."""
     record = store.read(needed) if store else None
     if record is None or store is None or folder is None or not store.artefacts_whole(record):

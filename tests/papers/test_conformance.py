@@ -1,0 +1,189 @@
+"""What every paper keeps, by being there: a new paper is tested by existing.
+
+Where the cards lie beside the checkout, every numbered check of a card must stand in the paper's claims.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from assay import compose, parts, places, tryout
+from assay.claims import Exact
+from assay.records import Store
+from assay.reproduce import Session, judge_paper
+from assay.results import Results
+from assay.study import SCALES, Study
+
+PAPERS = parts.papers()
+CARDS = places.ROOT.parent / "shared" / "papers"
+
+pytestmark = pytest.mark.parametrize("paper", PAPERS)
+
+
+def committed(paper: str) -> list[Path]:
+    return sorted((places.PAPERS / paper / "results").glob("*/results.json"))
+
+
+def test_composes_at_every_scale(paper):
+    for scale in SCALES:
+        plan = Session(paper, scale).plan()
+        assert plan.runs, f"{paper} has nothing to run at scale {scale}"
+        for run in plan.runs.values():
+            assert compose.signature(run.config) == run.signature
+
+
+def test_claims_and_checks_fit_together(paper):
+    module = parts.paper_module(paper, "claims")
+    claims = {claim.id for claim in module.CLAIMS}
+    checks = [check.id for check in module.CHECKS]
+    assert len(set(checks)) == len(checks)
+    assert len(claims) == len(module.CLAIMS)
+    experiments = Study.of(paper).experiments
+    for check in module.CHECKS:
+        assert set(check.serves) <= claims, check.id
+        for name in check.experiments:
+            assert name in experiments, f"check {check.id} reads experiment {name}"
+            assert "desk" in experiments[name].scales, f"check {check.id} reads {name}, which the desk does not run"
+        if check.amended:
+            assert check.amended.date and check.amended.old and check.amended.reason, check.id
+
+
+def test_every_numbered_check_of_the_card_is_there(paper):
+    card = CARDS / f"{paper}.md"
+    if not card.exists():
+        pytest.skip("the cards do not lie beside this checkout")
+    text = card.read_text()
+    section = re.search(r"^## Pre-registered checks.*?\n(.*?)^## ", text, re.MULTILINE | re.DOTALL).group(1)
+    numbers = set(re.findall(r"^(\d+)\. ", section, re.MULTILINE))
+    assert numbers
+    there = {re.match(r"\d*", check.id).group(0) for check in parts.paper_module(paper, "claims").CHECKS}
+    assert numbers <= there, f"missing: {sorted(numbers - there, key=int)}"
+
+
+@pytest.mark.slow
+def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
+    """The whole smoke scale in this process; each module once more, interrupted at its first block end."""
+    from assay import runner
+
+    monkeypatch.setenv("ASSAY_REPORTS", str(tmp_path / "reports"))
+    session = Session(paper, "smoke", outputs=tmp_path / "outputs")
+    tried: set[str] = set()
+    while True:
+        plan = session.plan()
+        todo = [run for run in session.todo(plan, session.states(plan), tried)]
+        if not todo:
+            break
+        for run in todo:
+            tried.add(run.signature)
+            record = runner.execute(run.config, session.store)
+            assert record.status == "done", record.failure["traceback"]
+    assert not plan.blocked
+    from assay.reproduce import write_report
+
+    verdicts = write_report(session, strict=False)
+    for check in verdicts["checks"]:
+        if check["kind"] not in ("exact", "report"):
+            assert check["verdict"] == "untested"
+    page = (session.report_folder / "index.html").read_text()
+    assert len(page) > 10_000
+    resumed_equals_straight(plan, session.store, tmp_path / "resumed")
+
+
+def resumed_equals_straight(plan, store, folder):
+    """One run of every module, stopped after its first block and gone on with: the same numbers to the bit."""
+    from assay import runner
+    from assay.attest import compare
+
+    seen: set[str] = set()
+    beside = Store(plan.paper, folder)
+    for run in plan.runs.values():
+        name = run.config["module"]["name"]
+        straight = store.read(run.signature)
+        if name in seen or straight.provenance["seconds"] > 10:
+            continue
+        seen.add(name)
+        for needed in run.needs:
+            beside.write(store.read(needed))
+            for file in store.read(needed).artefacts.values():
+                beside.keep_artefact(store.artefact(file).read_bytes())
+        try:
+            again = runner.execute(run.config, beside, runner.Hooks(should_stop=lambda: True))
+        except runner.Interrupted:
+            again = runner.execute(run.config, beside)
+        assert compare(straight, again) == "", name
+
+
+@pytest.mark.slow
+def test_paper_scale_builds_and_steps(paper, tmp_path):
+    """Every distinct combination of parts at paper scale: full size on the meta device, one reduced step."""
+    plan = Session(paper, "paper").plan()
+    seen: set[str] = set()
+    for run in plan.runs.values():
+        names = json.dumps([run.config[kind]["name"] for kind in run.config if "name" in (run.config[kind] if isinstance(run.config[kind], dict) else ())])
+        if names in seen:
+            continue
+        seen.add(names)
+        tryout.full_size(run.config)
+        needed = {signature: plan.runs[signature].config for signature in run.needs}
+        module = tryout.one_step(run.config, needed, tmp_path)
+        assert module.steps_done == 1
+
+
+def test_committed_verdicts_follow_from_committed_tables(paper):
+    folders = committed(paper)
+    if not folders:
+        pytest.skip(f"{paper} has no committed results yet")
+    for path in folders:
+        results = Results.load(path.parent)
+        verdicts = json.loads((path.parent / "verdicts.json").read_text())
+        assert judge_paper(paper, results) == verdicts
+        size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
+        assert size <= 1_000_000
+        for check in verdicts["checks"]:
+            if results.scale == "desk":
+                assert check["n"] > 0, f"check {check['id']} reads nothing"
+                assert check["verdict"] != "untested", f"check {check['id']} is untested"
+
+
+def test_readme_is_up_to_date(paper):
+    from assay.report import readme
+
+    page = places.PAPERS / paper / "README.md"
+    verdicts = places.PAPERS / paper / "results" / "desk" / "verdicts.json"
+    assert page.exists()
+    if not verdicts.exists():
+        pytest.skip(f"{paper} has no committed results yet")
+    assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text()))), "run `assay publish`"
+
+
+def test_exact_checks_hold_their_bounds(paper, tmp_path):
+    """The functions of exact.py, measured here and now, against the bounds of the claims that read them alone."""
+    from assay import runner
+    from assay.tables import results_of
+
+    session = Session(paper, "smoke", ("exact",), outputs=tmp_path)
+    if "exact" not in session.study.experiments:
+        pytest.skip(f"{paper} has no experiment 'exact'")
+    plan = session.plan()
+    for run in plan.runs.values():
+        record = runner.execute(run.config, session.store)
+        assert record.status == "done", record.failure["traceback"]
+    results = results_of(plan, session.store, session.states(plan))
+    checks = [
+        check
+        for check in parts.paper_module(paper, "claims").CHECKS
+        if isinstance(check.kind, Exact) and check.experiments == ["exact"]
+    ]
+    assert checks
+    for check in checks:
+        finding = check.kind.judge(results)
+        assert finding.verdict == "reproduced", (check.id, finding.details)
+
+
+def test_module_docstrings(paper):
+    for path in (places.PAPERS / paper).glob("*.py"):
+        assert path.read_text().lstrip().startswith('"""'), path.name
