@@ -175,7 +175,13 @@ def reproduce(
         _dry_run(session, workers)
         return
     session.store.prepare()
-    _reproduce(session, workers, again)
+    from assay.finished import still_finished
+
+    verdicts = None if again else still_finished(session)
+    if verdicts is None:
+        _reproduce(session, workers, again)
+    else:
+        _show(session, verdicts)
 
 
 def _dry_run(session: Session, workers: int) -> None:
@@ -210,11 +216,19 @@ def _dry_run(session: Session, workers: int) -> None:
     )
 
 
+def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
+    from assay.report.terminal import print_verdicts
+
+    console = _console()
+    print_verdicts(verdicts, console)
+    console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
+
+
 def _reproduce(session: Session, workers: int, again: bool) -> None:
     from assay import places
+    from assay.finished import remember
     from assay.launch.local import Pool, default_workers, needs_spawn
     from assay.progress import Display, clock
-    from assay.report.terminal import print_verdicts
     from assay.reproduce import Session, estimate, sweep, write_report
 
     console = _console()
@@ -247,8 +261,9 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
         raise RunInterrupted(f"interrupted; finished runs are kept, {left} are open. Go on with the same command.")
     whole = Session(session.paper, session.scale, (), session.seeds, session.overrides, session.keep_stale)
     verdicts = write_report(whole)
-    print_verdicts(verdicts, console)
-    console.print(f"page: {whole.report_folder / 'index.html'}", soft_wrap=True)
+    _show(whole, verdicts)
+    if not swept.plan.blocked and all(state == "done" for state in swept.states.values()):
+        remember(session, swept.plan.runs)
     if swept.computed:
         console.print(f"{swept.computed} runs computed in {clock(swept.seconds)}")
     failed = [(signature, state) for signature, state in swept.states.items() if state == "failed"]

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from assay.data.base import Data
+from assay.lightning import pl
 from assay.losses.base import Loss
 from assay.registry import Registry
 from assay.schedules.base import Schedule

@@ -23,13 +23,12 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from assay import compose, places, provenance
 from assay.codes import code_of
 from assay.errors import DataMissing, UserError
+from assay.lightning import LightningEnvironment, pl
 from assay.module import Budget, Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
 from assay.registry import KINDS

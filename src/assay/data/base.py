@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from assay.lightning import pl
 from assay.registry import Registry
 from assay.seeds import Seeds
 

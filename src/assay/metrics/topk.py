@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy
 
+import assay.lightning  # noqa: F401  (imports torchmetrics without its extras)
+
 
 def topk_accuracies(
     scores: Tensor, y: Tensor, ks: Iterable[int], average: Literal["micro", "macro"] = "micro"
