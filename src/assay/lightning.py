@@ -42,7 +42,8 @@ class OptimizedModule(metaclass=_Compiled):
 def _lean() -> Iterator[None]:
     from lightning_utilities.core.imports import RequirementCache
 
-    real = RequirementCache._check_available
+    availability: Any = RequirementCache
+    real = availability._check_available
 
     def check(cache: Any) -> None:
         name = str(cache.requirement or cache.module or "")
@@ -58,11 +59,11 @@ def _lean() -> Iterator[None]:
         # Lightning marks one function as not to be compiled; nothing here compiles Lightning's own loops.
         stub.disable = lambda function, *_, **__: function  # type: ignore[attr-defined]
         sys.modules[COMPILER] = stub
-    RequirementCache._check_available = check
+    availability._check_available = check
     try:
         yield
     finally:
-        RequirementCache._check_available = real
+        availability._check_available = real
         if stub is not None and sys.modules.get(COMPILER) is stub:
             del sys.modules[COMPILER]
             if vars(torch).get("_dynamo") is stub:

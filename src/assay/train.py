@@ -212,7 +212,8 @@ def _launch(words: list[str]) -> None:
         chosen = HydraConfig.get().runtime.choices.get("paper")
         run_and_tell(config, chosen if chosen not in (None, "null") else None)
 
-    sys.argv = [sys.argv[0], *base, *plain]
+    flags = [word for word in plain if "=" not in word]  # argparse wants them before all overrides
+    sys.argv = [sys.argv[0], *flags, *base, *(word for word in plain if "=" in word)]
     app()
 
 

@@ -143,7 +143,7 @@ class Checkout:
         path = self.root / file
         text = path.read_text()
         assert old in text
-        path.write_text(text.replace(old, new))
+        path.write_text(text.replace(old, new, 1))
 
 
 def make_checkout(root: Path) -> Checkout:
