@@ -2,23 +2,437 @@
 
 By default a run writes only its event log, and `assay wandb sync` sends records afterwards. With WANDB_MODE set to
 offline or online, runs stream live through Lightning's WandbLogger. Either way the run's id is its signature with six
-digits of its code digest, and config, summary and history are the same.
+digits of its code digest, and name, tags, configuration, summary and history are the same: both ways go through
+`open_run`, `log_row` and `close_run`.
+
+What is sent is an allowlist: the canonical configuration, the curves, the scalars. Git state, code, console output,
+system statistics, host name and requirements are switched off.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
-from assay.records import Store
+import orjson
+
+from assay import compose, places
+from assay.errors import RunFailed, UserError
+from assay.records import Lock, Record, Store, write_atomically
+from assay.registry import KINDS
+
+Mode = Literal["online", "offline"]
+
+STEP = "trainer/global_step"
+"""The key under which Lightning's WandbLogger logs the step."""
+
+PATIENCE = 30.0
+"""Seconds that a run waits at its end, or a start waits for the server, before W&B is given up."""
+
+SYNC_PATIENCE = 300.0
+"""Seconds that `sync` waits for one run's upload."""
+
+_live_is_off = False
+"""Set once W&B has failed in this process: no further run of it pays for the same trouble."""
+
+
+# -- what a run is called -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything about a W&B run that is known before its first number."""
+
+    id: str
+    name: str
+    group: str
+    tags: tuple[str, ...]
+    config: dict[str, Any]
+    project: str = field(default_factory=lambda: project())
+
+
+def project() -> str:
+    """The W&B project: `assay`, or what WANDB_PROJECT says."""
+    return os.environ.get("WANDB_PROJECT") or "assay"
+
+
+def run_id(signature: str, code: str) -> str:
+    """A run's id: the same computation by other code is another run."""
+    return f"{signature}-{code[:6]}"
+
+
+def identity(store: Store, signature: str, code: str, config: Mapping[str, Any], where: Whereabouts) -> Identity:
+    """What a run is called, with the experiments and arms that it belongs to as tags where they are known."""
+    cells = where.of(config)
+    name = config["module"]["name"]
+    if cells:
+        axes = ", ".join(f"{key}={value}" for key, value in cells[0].axes.items())
+        name = f"{cells[0].experiment}/{cells[0].arm}{f' [{axes}]' if axes else ''}"
+    tags = {word[:64] for cell in cells for word in (cell.experiment, cell.arm)}
+    return Identity(
+        id=run_id(signature, code),
+        name=f"{name[:100]} seed {config['seed']}",
+        group=store.paper,
+        tags=tuple(sorted(tags)),
+        config=public_config(config),
+    )
+
+
+def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a configuration that may leave this machine: known groups, without paths and credentials."""
+    allowed = (*KINDS, *compose.OTHER_GROUPS, "budget", "seed", "inputs")
+    return {key: _public(config[key]) for key in sorted(config) if key in allowed}
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _public(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_public(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if Path(value).is_absolute() or value.startswith("~"):
+        return Path(value).name
+    return re.sub(r"//[^/@\s]*@", "//", value)  # user and password of a URL
+
+
+# -- where a run stands in its paper's study ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """An experiment's arm, and the values on its axes."""
+
+    experiment: str
+    arm: str
+    axes: Mapping[str, Any]
+
+
+class Whereabouts:
+    """Finds the experiments and arms of a configuration, whatever its seed and its device.
+
+    Planning a paper takes up to seconds, so scales are planned one at a time and only until a run is found.
+
+    Args:
+        store: the paper's records; selections are decided by them.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.known: dict[str, list[Place]] = {}
+        self.open_scales = list(_scales()) if _is_paper(store.paper) else []
+
+    def of(self, config: Mapping[str, Any]) -> list[Place]:
+        """Where a run stands: evaluations before selections; empty if no study knows it."""
+        key = _place_key(config)
+        noted = _noted(self.store).get(key)
+        if noted:
+            return [Place(*words) for words in noted]
+        while key not in self.known and self.open_scales:
+            self._plan(self.open_scales.pop(0))
+        return self.known.get(key, [])
+
+    def _plan(self, scale: str) -> None:
+        from assay.reproduce import Session
+
+        # A study that does not compose any more has nothing to say about old records.
+        with contextlib.suppress(UserError):
+            session = Session(self.store.paper, scale, seeds=1, outputs=self.store.folder.parent)
+            for key, found in _places_of(session.plan()).items():
+                self.known.setdefault(key, found)
+
+
+def note_plan(store: Store, plan: Any) -> None:
+    """Write down where a plan's runs stand, so that a run that streams need not plan its paper again."""
+    path = store.folder / "whereabouts.json"
+    found = {key: [[p.experiment, p.arm, dict(p.axes)] for p in here] for key, here in _places_of(plan).items()}
+    write_atomically(path, orjson.dumps({**_noted(store), **found}))
+
+
+def _noted(store: Store) -> dict[str, Any]:
+    return _read_json(store.folder / "whereabouts.json")
+
+
+def _places_of(plan: Any) -> dict[str, list[Place]]:
+    found: dict[str, list[Place]] = {}
+    for cell in sorted((c for c in plan.cells if c.signature), key=lambda c: c.stage):
+        here = found.setdefault(_place_key(plan.runs[cell.signature].config), [])
+        if not any((p.experiment, p.arm) == (cell.experiment, cell.arm) for p in here):
+            here.append(Place(cell.experiment, cell.arm, cell.axes))
+    return found
+
+
+def _place_key(config: Mapping[str, Any]) -> str:
+    """A configuration's signature without what differs between seeds and machines."""
+    rest = {key: value for key, value in config.items() if key not in ("seed", "trainer", "inputs")}
+    return compose.signature({**rest, "needs": sorted(config.get("inputs", ()))})
+
+
+def _scales() -> tuple[str, ...]:
+    from assay.study import SCALES
+
+    return tuple(SCALES)
+
+
+def _is_paper(slug: str) -> bool:
+    from assay.parts import papers
+
+    return slug in papers()
+
+
+# -- the W&B run itself ---------------------------------------------------------------------------------------------
+
+
+def open_run(who: Identity, folder: Path, mode: Mode, patience: float) -> Any:
+    """Start or continue a W&B run that carries nothing but what it is given.
+
+    Args:
+        who: its id, name, group, tags and configuration.
+        folder: W&B's own files go to `wandb/` below it.
+        mode: "online", or "offline" for files that `wandb sync` can send.
+        patience: seconds to wait for the server, at the start and at the end.
+    """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # crash reports would carry the machine's name
+    import wandb
+
+    wandb.setup(wandb.Settings(silent=True, show_warnings=False))
+    if mode == "online" and not wandb.login(prompt=False, verify=False):
+        raise UserError("no W&B key on this machine: run `wandb login`, or set WANDB_MODE=offline")
+    folder.mkdir(parents=True, exist_ok=True)
+    run = wandb.init(
+        id=who.id, name=who.name, project=who.project, group=who.group, tags=who.tags, config=who.config,
+        dir=folder, mode=mode, resume="allow", settings=_settings(patience),
+    )  # fmt: skip
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    return run
+
+
+def _settings(patience: float) -> Any:
+    import wandb
+
+    return wandb.Settings(
+        reinit="create_new",  # never another run of this process
+        init_timeout=patience,
+        finish_timeout=patience,
+        finish_timeout_raises=True,
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        save_code=False,
+        host="",
+        program="",
+        program_relpath="",
+        symlink=False,  # one name for many runs at once
+        silent=True,
+        show_warnings=False,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+    )
+
+
+def log_row(run: Any, values: Mapping[str, float], step: int) -> None:
+    """One row of history. A step that the run has already is ignored by W&B, so rows can be sent again."""
+    run.log({**values, STEP: step}, step=step, commit=True)
+
+
+def close_run(run: Any, scalars: Mapping[str, float] | None) -> None:
+    """Finish a run: with its record's scalars as its summary, or as failed."""
+    if scalars is not None:
+        run.summary.update(dict(scalars))
+    run.finish(exit_code=0 if scalars is not None else 1)
+    shutil.rmtree(run.settings.log_dir, ignore_errors=True)  # its debug log names this machine's folders
+
+
+def history(curves: Mapping[str, Any]) -> list[tuple[int, dict[str, float]]]:
+    """Curves ({name: {"step": [...], "value": [...]}}) as rows in the order of their steps."""
+    rows: dict[int, dict[str, float]] = {}
+    for name, curve in curves.items():
+        for step, value in zip(curve["step"], curve["value"], strict=True):
+            rows.setdefault(int(step), {})[name] = value
+    return sorted(rows.items())
+
+
+# -- live -----------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def live_logger(store: Store, signature: str, config: Mapping[str, Any]) -> Iterator[Any]:
-    """A live W&B logger for a run where the environment asks for one, else None."""
-    if os.environ.get("WANDB_MODE") not in ("online", "offline"):
-        yield None
-        return
-    yield None
+    """A live W&B logger for a run where the environment asks for one, else None.
+
+    The run's record is written before the logger is closed. Whatever goes wrong with W&B is said once.
+    """
+    logger = _start(store, signature, config)
+    try:
+        yield logger
+    finally:
+        if logger is not None:
+            _end(logger, store, signature)
+
+
+def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
+    mode = os.environ.get("WANDB_MODE")
+    if mode not in ("online", "offline") or _live_is_off:
+        return None
+    try:
+        from assay.codes import code_of
+        from assay.live import LiveLogger
+
+        return LiveLogger(store, signature, code_of(config, store), config, "online" if mode == "online" else "offline")
+    except UserError:
+        raise  # the run itself will say the same
+    except Exception as error:
+        _give_up(error)
+        return None
+
+
+def _end(logger: Any, store: Store, signature: str) -> None:
+    failed = sys.exc_info()[0] is not None
+    record = None if failed else store.read(signature)
+    done = record is not None and record.status == "done" and record.code == logger.code
+    try:
+        if logger.close(record.scalars if record is not None and done else None) and done:
+            _mark_streamed(store, signature, logger.mode, logger.version)
+    except Exception as error:
+        _give_up(error)
+
+
+def _give_up(error: Exception) -> None:
+    global _live_is_off
+    _live_is_off = True
+    print(
+        f"assay: W&B does not work here ({_line(error)}); runs go on without it, "
+        "`assay wandb sync` sends their records later",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return (re.sub(r"//[^/@\s]*@", "//", text) or type(error).__name__)[:300]
+
+
+# -- afterwards -----------------------------------------------------------------------------------------------------
+
+
+def sync(
+    paper: str | None = None,
+    offline: bool = False,
+    told: Callable[[str, int, int], None] = lambda paper, done, total: None,
+) -> tuple[int, int]:
+    """Send finished records to W&B, in the order in which they were finished, one after the other.
+
+    What was sent is marked after each run, so an interrupted sync goes on where it stopped.
+
+    Args:
+        paper: whose records; those of all papers if None.
+        offline: write offline run folders to outputs/<paper>/wandb instead.
+        told: told (paper, records looked at, records) along the way.
+
+    Returns:
+        How many records were sent, and how many had been sent before.
+
+    Raises:
+        UserError: no records, or another sync of this paper is at work.
+        RunFailed: W&B failed; what was sent until then is marked.
+    """
+    mode: Mode = "offline" if offline or os.environ.get("WANDB_MODE") == "offline" else "online"
+    sent = skipped = 0
+    try:
+        for store in _stores(paper):
+            for done, total, was_sent in _sync_store(store, mode):
+                sent, skipped = sent + was_sent, skipped + (not was_sent)
+                told(store.paper, done, total)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise RunFailed(
+            f"W&B: {_line(error)}; {sent} records were sent before, the same command goes on from there"
+        ) from error
+    return sent, skipped
+
+
+def _stores(paper: str | None) -> list[Store]:
+    if paper is not None:
+        if not Store(paper).records.is_dir():
+            raise UserError(f"there are no records of '{paper}' in {places.outputs().name}/")
+        return [Store(paper)]
+    return [Store(folder.parent.name) for folder in sorted(places.outputs().glob("*/records"))]
+
+
+def _sync_store(store: Store, mode: Mode) -> Iterator[tuple[int, int, bool]]:
+    """Send a store's finished records; yields (looked at, of how many, whether it was sent now)."""
+    lock = Lock(store.folder / "wandb")
+    if not lock.acquire():
+        raise UserError(f"another sync of {store.paper} is at work")
+    try:
+        marks = _read_json(store.folder / "synced.json")
+        sent = marks.setdefault(destination(mode), {})
+        records = sorted((r for r in store if r.status == "done"), key=_finished)
+        where = Whereabouts(store)
+        for done, record in enumerate(records, 1):
+            id_ = run_id(record.signature, record.code)
+            if id_ in (sent.get(record.signature), _streamed(store, record.signature, mode)):
+                yield done, len(records), False
+                continue
+            send(record, store, mode, where)
+            sent[record.signature] = id_
+            write_atomically(store.folder / "synced.json", orjson.dumps(marks, option=orjson.OPT_INDENT_2))
+            yield done, len(records), True
+    finally:
+        lock.release()
+
+
+def _finished(record: Record) -> tuple[str, str]:
+    return str(record.provenance.get("finished", "")), record.signature
+
+
+def send(record: Record, store: Store, mode: Mode, where: Whereabouts) -> None:
+    """Make one W&B run of one record."""
+    who = identity(store, record.signature, record.code, record.config, where)
+    run = open_run(who, store.folder, mode, SYNC_PATIENCE)
+    try:
+        for step, values in history(record.curves):
+            log_row(run, values, step)
+        close_run(run, record.scalars)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            run.finish(exit_code=1)
+        raise
+
+
+def destination(mode: Mode) -> str:
+    """Where runs go, as a mark of what was sent: without credentials, and the same on every machine."""
+    if mode == "offline":
+        return f"offline/{project()}"
+    server = re.sub(r"^\w+://([^/@]*@)?", "", os.environ.get("WANDB_BASE_URL", "")).rstrip("/")
+    return "/".join(["online", *filter(None, (server, os.environ.get("WANDB_ENTITY"))), project()])
+
+
+def _mark_streamed(store: Store, signature: str, mode: Mode, id_: str) -> None:
+    """Live runs end in many processes, so each has a mark of its own."""
+    path = store.run_folder(signature) / "streamed.json"
+    write_atomically(path, orjson.dumps({**_read_json(path), destination(mode): id_}))
+
+
+def _streamed(store: Store, signature: str, mode: Mode) -> str | None:
+    return _read_json(store.run_folder(signature) / "streamed.json").get(destination(mode))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none or it is damaged: these files only save work."""
+    try:
+        content = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
