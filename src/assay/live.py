@@ -51,8 +51,7 @@ class LiveLogger(pl.loggers.WandbLogger):
         for step, values in rows:
             self._rows.put((values, step))
         try:
-            where = tracking.Whereabouts(self.store)
-            who = tracking.identity(self.store, self.signature, self.code, self.config, where)
+            who = tracking.identity(self.store, self.signature, self.code, self.config)
         except Exception as error:  # told at the end; the run goes on
             self._error = error
             return

@@ -12,10 +12,12 @@ system statistics, host name and requirements are switched off.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,9 +70,9 @@ def run_id(signature: str, code: str) -> str:
     return f"{signature}-{code[:6]}"
 
 
-def identity(store: Store, signature: str, code: str, config: Mapping[str, Any], where: Whereabouts) -> Identity:
+def identity(store: Store, signature: str, code: str, config: Mapping[str, Any]) -> Identity:
     """What a run is called, with the experiments and arms that it belongs to as tags where they are known."""
-    cells = where.of(config)
+    cells = _whereabouts(store.paper, store.folder.parent).of(config)
     name = config["module"]["name"]
     if cells:
         axes = ", ".join(f"{key}={value}" for key, value in cells[0].axes.items())
@@ -93,7 +95,7 @@ def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _public(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _public(item) for key, item in value.items()}
+        return {key: _public(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):
         return [_public(item) for item in value]
     if not isinstance(value, str):
@@ -118,7 +120,8 @@ class Place:
 class Whereabouts:
     """Finds the experiments and arms of a configuration, whatever its seed and its device.
 
-    Planning a paper takes up to seconds, so scales are planned one at a time and only until a run is found.
+    Planning a paper takes up to seconds, so scales are planned one at a time and only until a run is found, and again
+    (a selection may have been decided since) only where that costs a small part of the time that has passed.
 
     Args:
         store: the paper's records; selections are decided by them.
@@ -127,7 +130,8 @@ class Whereabouts:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.known: dict[str, list[Place]] = {}
-        self.open_scales = list(_scales()) if _is_paper(store.paper) else []
+        self.to_plan = _scales(store.paper)
+        self.seconds, self.planned_at = 0.0, time.monotonic()
 
     def of(self, config: Mapping[str, Any]) -> list[Place]:
         """Where a run stands: evaluations before selections; empty if no study knows it."""
@@ -135,18 +139,28 @@ class Whereabouts:
         noted = _noted(self.store).get(key)
         if noted:
             return [Place(*words) for words in noted]
-        while key not in self.known and self.open_scales:
-            self._plan(self.open_scales.pop(0))
+        if key not in self.known and not self.to_plan and time.monotonic() - self.planned_at > 20 * self.seconds:
+            self.to_plan, self.seconds = _scales(self.store.paper), 0.0
+        while key not in self.known and self.to_plan:
+            self._plan(self.to_plan.pop(0))
         return self.known.get(key, [])
 
     def _plan(self, scale: str) -> None:
         from assay.reproduce import Session
 
+        began = time.monotonic()
         # A study that does not compose any more has nothing to say about old records.
         with contextlib.suppress(UserError):
             session = Session(self.store.paper, scale, seeds=1, outputs=self.store.folder.parent)
             for key, found in _places_of(session.plan()).items():
                 self.known.setdefault(key, found)
+        self.planned_at = time.monotonic()
+        self.seconds += self.planned_at - began
+
+
+@functools.cache
+def _whereabouts(paper: str, outputs: Path) -> Whereabouts:
+    return Whereabouts(Store(paper, outputs))
 
 
 def note_plan(store: Store, plan: Any) -> None:
@@ -175,16 +189,11 @@ def _place_key(config: Mapping[str, Any]) -> str:
     return compose.signature({**rest, "needs": sorted(config.get("inputs", ()))})
 
 
-def _scales() -> tuple[str, ...]:
+def _scales(paper: str) -> list[str]:
+    from assay.parts import papers
     from assay.study import SCALES
 
-    return tuple(SCALES)
-
-
-def _is_paper(slug: str) -> bool:
-    from assay.parts import papers
-
-    return slug in papers()
+    return list(SCALES) if paper in papers() else []
 
 
 # -- the W&B run itself ---------------------------------------------------------------------------------------------
@@ -379,13 +388,12 @@ def _sync_store(store: Store, mode: Mode) -> Iterator[tuple[int, int, bool]]:
         marks = _read_json(store.folder / "synced.json")
         sent = marks.setdefault(destination(mode), {})
         records = sorted((r for r in store if r.status == "done"), key=_finished)
-        where = Whereabouts(store)
         for done, record in enumerate(records, 1):
             id_ = run_id(record.signature, record.code)
             if id_ in (sent.get(record.signature), _streamed(store, record.signature, mode)):
                 yield done, len(records), False
                 continue
-            send(record, store, mode, where)
+            send(record, store, mode)
             sent[record.signature] = id_
             write_atomically(store.folder / "synced.json", orjson.dumps(marks, option=orjson.OPT_INDENT_2))
             yield done, len(records), True
@@ -397,9 +405,9 @@ def _finished(record: Record) -> tuple[str, str]:
     return str(record.provenance.get("finished", "")), record.signature
 
 
-def send(record: Record, store: Store, mode: Mode, where: Whereabouts) -> None:
+def send(record: Record, store: Store, mode: Mode) -> None:
     """Make one W&B run of one record."""
-    who = identity(store, record.signature, record.code, record.config, where)
+    who = identity(store, record.signature, record.code, record.config)
     run = open_run(who, store.folder, mode, SYNC_PATIENCE)
     try:
         for step, values in history(record.curves):
