@@ -158,8 +158,8 @@ CHECKS = [
     ),
     Check(
         "2r",
-        "For alpha in (1, 2) the objective in lambda need not be concave: the share of 1000 cases whose alternation "
-        "ends at another stationary point than the maximiser",
+        "As check 2 with alpha in U(1, 2), where the objective in lambda need not be concave: the share of 1000 "
+        "cases whose alternation ends at another stationary point than the maximiser",
         serves=["C4"],
         experiment="exact",
         kind=Report(

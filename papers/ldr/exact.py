@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -171,7 +172,8 @@ def _global_maximiser(tilted: Tensor, y: int, lambda_0: float, alpha: float) -> 
 
 def posteriors() -> list[Vector]:
     """100 class posteriors q ~ Dirichlet(1), K = 5, redrawn until all gaps exceed 0.01."""
-    rng, found = SEEDS.numpy("exact", "posteriors"), []
+    rng = SEEDS.numpy("exact", "posteriors")
+    found: list[Vector] = []
     while len(found) < 100:
         q = rng.dirichlet(np.ones(K_POPULATION))
         if np.diff(np.sort(q)).min() > 0.01:
@@ -246,7 +248,7 @@ def finite_lambda_ranks() -> Mapping[str, float]:
     """(a) Posteriors, of 100, that the minimiser of LDR-KL over the cube ranks in full, by lambda and margin."""
     return {
         f"ranked_lambda{lambda_:g}_margin{margin:g}": sum(
-            same_ranks(minimise_on_cube(lambda f, q=q, a=lambda_, c=margin: ldr_risk(f, q, a, c)), q)
+            same_ranks(minimise_on_cube(partial(ldr_risk, q=q, lambda_=lambda_, margin=margin)), q)
             for q in posteriors()
         )
         for lambda_ in (0.5, 1.0)
@@ -259,7 +261,7 @@ def symmetric_losses_tie() -> Mapping[str, float]:
     """(b, c) Posteriors, of 100: tied below the top on the simplex, the l1 ball and for MAE; ranked on the l2 ball."""
     k = K_POPULATION
     qs = posteriors()
-    mae = [minimise_on_cube(lambda f, q=q: mae_risk(f, q)) for q in qs]
+    mae = [minimise_on_cube(partial(mae_risk, q=q)) for q in qs]
     return {
         "tied_simplex": sum(tied_below_top(minimise_linear(q, "simplex"), q, k) for q in qs),
         "tied_l1": sum(tied_below_top(minimise_linear(q, "l1"), q, k - 1) for q in qs),

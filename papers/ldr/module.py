@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from torchvision.transforms.v2 import Resize
 
 from assay.classifier import ClassifierModule
 from assay.data.augment import random_crops
@@ -65,6 +63,8 @@ class LDRClassifier(ClassifierModule):
         """As in the base class; the network resizes images first if asked for."""
         super().build()
         if self.side:
+            from torchvision.transforms.v2 import Resize  # seconds to import, and only images need it
+
             self.net = nn.Sequential(Resize([self.side, self.side], antialias=True), self.net)
 
     def batch(self, step: int) -> Tensor:
@@ -155,4 +155,6 @@ class LDRClassifier(ClassifierModule):
 
 def _auroc(lambdas: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve of a large temperature as the sign of a positive sample."""
+    from sklearn.metrics import roc_auc_score  # seconds to import
+
     return float(roc_auc_score(positive.cpu().numpy(), lambdas.double().cpu().numpy()))
