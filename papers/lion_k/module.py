@@ -338,6 +338,8 @@ class LionNet(ClassifierModule):
         bars: bars of the histogram of the weights.
     """
 
+    final_splits = ("train", "val", "test")
+
     def __init__(self, *, decay: Literal["all", "weights"] = "weights", early: float = 0.1, bars: int = 61) -> None:
         super().__init__(decay=decay)
         self.early, self.bars = early, bars

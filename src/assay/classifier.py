@@ -6,7 +6,7 @@ It is what `assay cross` runs, and what papers about losses and optimizers exten
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,9 @@ class ClassifierModule(GradientModule):
         decay: which parameters are decayed; "weights" exempts biases and normalisation (all tensors below 2-D).
     """
 
-    takes = ("data", "model", "loss", "optimizer", "schedule")
+    takes: ClassVar[tuple[str, ...]] = ("data", "model", "loss", "optimizer", "schedule")
+    final_splits: ClassVar[tuple[str, ...]] = ("val", "test")
+    """Splits on which `finish` measures; a paper that needs the training set adds "train"."""
 
     def __init__(self, *, decay: Literal["all", "weights"] = "all") -> None:
         super().__init__()
@@ -47,16 +49,15 @@ class ClassifierModule(GradientModule):
     def objective(self, index: Tensor) -> Tensor:
         """Mean loss on the rows `index`."""
         train = self.data.train
-        loss: Tensor = self.loss(self.net(train.x[index]), train.y[index], index)
-        return loss.mean()
+        return self.loss.mean(self.net(train.x[index]), train.y[index], index)
 
     def measure(self) -> Mapping[str, float]:
         """Validation accuracy, where there is a validation split."""
         return {} if self.data.val is None else {"val/accuracy": self.accuracy(self.data.val)}
 
     def finish(self) -> None:
-        """Final accuracy and cross entropy on every split."""
-        for name in ("train", "val", "test"):
+        """Final accuracy and cross entropy."""
+        for name in self.final_splits:
             split = getattr(self.data, name)
             if split is not None:
                 scores = self.scores(split)

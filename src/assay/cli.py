@@ -227,6 +227,7 @@ def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
 def _reproduce(session: Session, workers: int, again: bool) -> None:
     from assay import places
     from assay.finished import remember
+    from assay.housekeeping import fetch_needed
     from assay.launch.local import Pool, default_workers, needs_spawn
     from assay.progress import Display, clock
     from assay.reproduce import Session, estimate, sweep, write_report
@@ -246,6 +247,7 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display)
 
     def launch(runs: Sequence[Any]) -> Any:
+        fetch_needed(runs)
         from assay import runner  # noqa: F401  (imported once, before the workers are forked)
 
         display.next_wave()
@@ -456,9 +458,10 @@ def parts(
 def board() -> None:
     """Write the board over all papers: reports/index.html, and the table in README.md."""
     from assay import places
-    from assay.report.board import write_board
+    from assay.report.board import update_readme, write_board
 
     write_board(places.reports() / "index.html")
+    update_readme()
     _console().print(f"board: {places.reports() / 'index.html'}", soft_wrap=True)
 
 

@@ -55,6 +55,7 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
             hooks = runner.Hooks(
                 should_stop=lambda: asked["stop"],
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
+                interactive=True,
             )
             with live_logger(store, signature, config) as logger:
                 hooks.logger = logger

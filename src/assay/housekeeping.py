@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from assay import places
 from assay.records import Lock, Store
+from assay.study import Run
 
 OLD = 3600.0
 """Seconds after which a temporary file belongs to nobody."""
@@ -39,6 +41,19 @@ def _of_store(store: Store) -> list[Path]:
 
 def _old(path: Path) -> bool:
     return time.time() - path.stat().st_mtime > OLD
+
+
+def fetch_needed(runs: Iterable[Run]) -> None:
+    """Have the data sets of runs on this machine before any of them starts.
+
+    Raises:
+        DataMissing: one line for the first that can't be had.
+    """
+    from assay.data.fetcher import RESOURCES, fetch
+
+    for name in sorted({run.config["data"]["name"] for run in runs if "data" in run.config}):
+        if name in RESOURCES:
+            fetch(name)
 
 
 def fetch_for(paper: str) -> list[dict[str, Any]]:

@@ -55,6 +55,7 @@ class Hooks:
         progress: told (steps done, total) at block ends.
         logger: a Lightning logger that receives the curves live, if any.
         checkpoint_seconds: time between two checkpoints; 0 for one at every block end.
+        interactive: someone is watching: what they got wrong is said at once instead of being recorded.
         computed: set by `execute`: whether it did the run, or found a record that someone else had just written.
     """
 
@@ -64,6 +65,7 @@ class Hooks:
     checkpoint_seconds: float = field(
         default_factory=lambda: float(os.environ.get("ASSAY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
     )
+    interactive: bool = False
     computed: bool = False
 
 
@@ -143,7 +145,7 @@ def _attempt(
             raise storage_error(error, folder) from None
         _fail(record, error)
     except Exception as error:
-        if debug or (isinstance(error, UserError) and not isinstance(error, DataMissing)):
+        if debug or (hooks.interactive and isinstance(error, UserError)):
             raise
         _fail(record, error)
     record.provenance = {

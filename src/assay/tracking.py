@@ -163,11 +163,17 @@ def _whereabouts(paper: str, outputs: Path) -> Whereabouts:
     return Whereabouts(Store(paper, outputs))
 
 
-def note_plan(store: Store, plan: Any) -> None:
-    """Write down where a plan's runs stand, so that a run that streams need not plan its paper again."""
-    path = store.folder / "whereabouts.json"
+def prepare(store: Store, plan: Any) -> None:
+    """What a sweep does once for all its runs, before workers are forked, where they will stream.
+
+    It imports W&B and writes down where the plan's runs stand, so that no worker has to plan the paper again.
+    """
+    if live_mode() is None:
+        return
+    with contextlib.suppress(Exception):
+        import wandb  # noqa: F401
     found = {key: [[p.experiment, p.arm, dict(p.axes)] for p in here] for key, here in _places_of(plan).items()}
-    write_atomically(path, orjson.dumps({**_noted(store), **found}))
+    write_atomically(store.folder / "whereabouts.json", orjson.dumps({**_noted(store), **found}))
 
 
 def _noted(store: Store) -> dict[str, Any]:
@@ -274,6 +280,12 @@ def history(curves: Mapping[str, Any]) -> list[tuple[int, dict[str, float]]]:
 # -- live -----------------------------------------------------------------------------------------------------------
 
 
+def live_mode() -> Mode | None:
+    """Whether runs stream: what WANDB_MODE says, if it says online or offline."""
+    mode = os.environ.get("WANDB_MODE")
+    return "online" if mode == "online" else "offline" if mode == "offline" else None
+
+
 @contextlib.contextmanager
 def live_logger(store: Store, signature: str, config: Mapping[str, Any]) -> Iterator[Any]:
     """A live W&B logger for a run where the environment asks for one, else None.
@@ -289,14 +301,14 @@ def live_logger(store: Store, signature: str, config: Mapping[str, Any]) -> Iter
 
 
 def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
-    mode = os.environ.get("WANDB_MODE")
-    if mode not in ("online", "offline") or _live_is_off:
+    mode = live_mode()
+    if mode is None or _live_is_off:
         return None
     try:
         from assay.codes import code_of
         from assay.live import LiveLogger
 
-        return LiveLogger(store, signature, code_of(config, store), config, "online" if mode == "online" else "offline")
+        return LiveLogger(store, signature, code_of(config, store), config, mode)
     except UserError:
         raise  # the run itself will say the same
     except Exception as error:
@@ -355,7 +367,7 @@ def sync(
         UserError: no records, or another sync of this paper is at work.
         RunFailed: W&B failed; what was sent until then is marked.
     """
-    mode: Mode = "offline" if offline or os.environ.get("WANDB_MODE") == "offline" else "online"
+    mode: Mode = "offline" if offline or live_mode() == "offline" else "online"
     sent = skipped = 0
     try:
         for store in _stores(paper):

@@ -210,7 +210,11 @@ def _launch(words: list[str]) -> None:
     def app(cfg: Any) -> None:
         config = compose.from_hydra(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
         chosen = HydraConfig.get().runtime.choices.get("paper")
-        run_and_tell(config, chosen if chosen not in (None, "null") else None)
+        try:
+            run_and_tell(config, chosen if chosen not in (None, "null") else None)
+        except UserError as error:  # Hydra would print it as a crash of the app
+            print(f"assay.train: {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
 
     flags = [word for word in plain if "=" not in word]  # argparse wants them before all overrides
     sys.argv = [sys.argv[0], *flags, *base, *(word for word in plain if "=" in word)]

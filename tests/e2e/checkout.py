@@ -164,8 +164,6 @@ def make_checkout(root: Path) -> Checkout:
     return Checkout(root)
 
 
-
-
 def wait_for(condition, seconds: float = 90.0) -> None:
     """Poll until a condition holds."""
     end = time.monotonic() + seconds

@@ -120,7 +120,9 @@ def test_what_makes_records_stale_and_what_does_not(checkout):
     assert result.returncode == 0, result.stderr
     assert checkout.states("walk_one", "smoke") == {"done": 2}
     # Other numbers: not attested, stale, and run again.
-    checkout.edit("papers/walk_one/module.py", "(1.0 - self.pull) * self.x + noise", "(1.0 - self.pull) * self.x + 2 * noise")
+    checkout.edit(
+        "papers/walk_one/module.py", "(1.0 - self.pull) * self.x + noise", "(1.0 - self.pull) * self.x + 2 * noise"
+    )
     assert checkout.run("assay", "attest", "walk_one", "--scale", "smoke").returncode == 1
     assert checkout.states("walk_one", "smoke") == {"stale": 2}
     assert checkout.reproduce("walk_one", "smoke").returncode == 0
@@ -154,9 +156,19 @@ def test_hydra_app_and_its_multirun(checkout):
     again = checkout.run(*shlex.split(command))
     assert len(checkout.records("walk_one")) == 1, "the printed command names the same run"
     assert again.returncode == 0
-    many = checkout.run("assay.train", "-m", "paper=walk_one", "experiment=walk", "scale=smoke", "module.pull=0.25,0.5", "seed=7,8")
+    many = checkout.run(
+        "assay.train", "-m", "paper=walk_one", "experiment=walk", "scale=smoke", "module.pull=0.25,0.5", "seed=7,8"
+    )
     assert many.returncode == 0, many.stderr
     assert len(checkout.records("walk_one")) == 4
-    basic = checkout.run("assay.train", "-m", "paper=walk_one", "experiment=walk", "scale=smoke", "module.pull=0.1,0.5", "hydra/launcher=basic")
+    basic = checkout.run(
+        "assay.train",
+        "-m",
+        "paper=walk_one",
+        "experiment=walk",
+        "scale=smoke",
+        "module.pull=0.1,0.5",
+        "hydra/launcher=basic",
+    )
     assert basic.returncode == 0, basic.stderr
     assert len(checkout.records("walk_one")) == 6

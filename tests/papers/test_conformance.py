@@ -123,7 +123,13 @@ def test_paper_scale_builds_and_steps(paper, tmp_path):
     plan = Session(paper, "paper").plan()
     seen: set[str] = set()
     for run in plan.runs.values():
-        names = json.dumps([run.config[kind]["name"] for kind in run.config if "name" in (run.config[kind] if isinstance(run.config[kind], dict) else ())])
+        names = json.dumps(
+            [
+                run.config[kind]["name"]
+                for kind in run.config
+                if "name" in (run.config[kind] if isinstance(run.config[kind], dict) else ())
+            ]
+        )
         if names in seen:
             continue
         seen.add(names)

@@ -18,7 +18,7 @@ from assay.seeds import Seeds
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set.
+    """One part of a data set. Its tensors are only read: runs in one process may share them.
 
     Attributes:
         x: inputs, [n, ...].

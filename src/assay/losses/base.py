@@ -30,5 +30,9 @@ class Loss(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} does not define forward")
 
+    def mean(self, scores: Tensor, y: Tensor, index: Tensor | None = None) -> Tensor:
+        """The mean loss of a batch, what is minimised; a loss overrides it where one fused operation gives it."""
+        return self(scores, y, index).mean()
+
 
 losses = Registry("loss", Loss)

@@ -1,0 +1,1 @@
+"""Assay's own cost, measured against bare loops."""

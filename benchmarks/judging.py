@@ -1,0 +1,56 @@
+"""Loads 10,000 records and judges: prints seconds and peak memory in MiB. A process of its own, for its memory."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from assay import compose
+from assay.claims import Check, Condition, Count, Interval, above, at_most, judge, scalar
+from assay.codes import code_of
+from assay.records import Record, Store, encode
+from assay.study import make_plan
+from assay.tables import results_of
+from benchmarks.run import study
+
+
+def main() -> None:
+    """Write the records (not timed), then load and judge them (timed)."""
+    compose.load("lion_k")
+    plan = make_plan(study(10_000)[0], "desk", lambda signature, name: None)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store("lion_k", Path(folder))
+        store.prepare()
+        steps = list(range(0, 1000, 20))
+        for i, run in enumerate(plan.runs.values()):
+            curve = {"train/loss": {"step": steps, "value": [1 / (1 + s + i % 7) for s in steps]}}
+            scalars = {"test/accuracy": 0.9 + i % 100 / 1000, "test/cross_entropy": 0.3}
+            record = Record(run.signature, code_of(run.config, store), "done", run.config, scalars, curves=curve)
+            record.provenance = {"seconds": 1.0}
+            store.path(run.signature).write_bytes(encode(record))
+        store = Store("lion_k", Path(folder))
+        began = time.perf_counter()
+        results = results_of(plan, store, {s: "done" if store.read(s) else "missing" for s in plan.runs})
+        verdicts = judge(
+            results,
+            [],
+            [
+                Check("1", "", [], "many", Interval(scalar("many", "test/accuracy", "sgd"), above(0.5))),
+                Check(
+                    "2",
+                    "",
+                    [],
+                    "many",
+                    Count([Condition(scalar("many", "test/cross_entropy", over=["seed", "optimizer.lr"]), at_most(1))]),
+                ),
+            ],
+        )
+        seconds = time.perf_counter() - began
+    assert all(check["verdict"] == "reproduced" for check in verdicts["checks"])
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main()
