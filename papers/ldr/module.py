@@ -74,10 +74,10 @@ class LDRClassifier(ClassifierModule):
 
     def objective(self, index: Tensor) -> Tensor:
         """Mean loss on the rows `index`, cropped if asked for."""
+        if not self.crop:
+            return super().objective(index)
         train = self.data.train
-        x = train.x[index]
-        if self.crop:
-            x = random_crops(x, self.crop, self.seeds.torch("crop", self._step))
+        x = random_crops(train.x[index], self.crop, self.seeds.torch("crop", self._step))
         loss: Tensor = self.loss(self.net(x), train.y[index], index)
         return loss.mean()
 
