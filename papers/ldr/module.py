@@ -78,8 +78,7 @@ class LDRClassifier(ClassifierModule):
             return super().objective(index)
         train = self.data.train
         x = random_crops(train.x[index], self.crop, self.seeds.torch("crop", self._step))
-        loss: Tensor = self.loss(self.net(x), train.y[index], index)
-        return loss.mean()
+        return self.loss.mean(self.net(x), train.y[index], index)
 
     def after_step(self, step: int) -> None:
         """Prune truncated GCE's samples at the end of every tenth epoch of the second half."""
