@@ -18,8 +18,8 @@ RATES = (0.03, 0.1, 0.2, 0.3)
 
 def load() -> tuple[torch.Tensor, ...]:
     """Fashion-MNIST as float and integer tensors, read as directly as possible."""
-    from assay.data.images import IDX, parse_idx
     from assay.data.fetcher import RESOURCES
+    from assay.data.images import IDX, parse_idx
 
     images, labels, test_images, test_labels = (parse_idx(RESOURCES["fashion_mnist"].read(name)) for name in IDX)
     flat = [torch.as_tensor(x).reshape(len(x), -1).float().div_(255) for x in (images, test_images)]

@@ -35,6 +35,9 @@ SCHEMA_VERSION = 1
 MIGRATIONS: dict[int, Any] = {}
 """By old version: a function that turns a body of that version into one of the next."""
 
+REMEMBERED = 2000
+"""Records that a store keeps in memory; with more than these, a sweep's records are read again rather than held."""
+
 FAILURES = ("oom", "nan", "timeout", "preempted", "data", "code", "disk")
 
 
@@ -225,6 +228,8 @@ class Store:
         if record.signature != signature:
             return None
         self._cache[signature] = (mark, record)
+        if len(self._cache) > REMEMBERED:
+            del self._cache[next(iter(self._cache))]
         return record
 
     def corrupt(self) -> list[str]:

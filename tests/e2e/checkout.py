@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 MODULE = '''"""A random walk with a pull to the origin, and ways to go wrong."""

@@ -42,7 +42,7 @@ def test_a_killed_worker_costs_no_run(checkout):
     import os
 
     os.kill(children[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=120)
+    _out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(checkout.records("walk_one")) == 6
 
@@ -57,7 +57,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(checkout):
     process = checkout.start("assay", "reproduce", "walk_one", "--workers", "2")
     wait_for(lambda: len(checkout.records("walk_one")) >= 1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Go on with the same command" in err
     assert len(err.strip().splitlines()) == 1

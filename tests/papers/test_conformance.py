@@ -74,7 +74,7 @@ def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
     tried: set[str] = set()
     while True:
         plan = session.plan()
-        todo = [run for run in session.todo(plan, session.states(plan), tried)]
+        todo = list(session.todo(plan, session.states(plan), tried))
         if not todo:
             break
         for run in todo:
