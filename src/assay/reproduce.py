@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from assay import compose, places
+from assay import compose, places, tracking
 from assay.errors import UserError
 from assay.records import Lock, Record, Store, write_atomically
 from assay.study import Cell, Plan, Run, Study, make_plan
@@ -185,6 +185,7 @@ def sweep(
     failed: dict[str, str] = {}
     while True:
         plan = session.plan()
+        tracking.prepare(session.store, plan)
         states = session.states(plan)
         todo = session.todo(plan, states, tried)
         if again:

@@ -296,6 +296,7 @@ class _EventLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = self.path.open("wb")
         self.file.write(b"".join(line + b"\n" for line in kept))
+        self.file.flush()
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Append an event; non-finite numbers become words."""
