@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SWEEP = (
-    "module=classifier data=fashion_mnist model=mlp model.hidden=[128] loss=cross_entropy optimizer=sgd "
-    "optimizer.momentum=0 optimizer.lr=0.03,0.1,0.2,0.3 budget.epochs=1 budget.batch=64"
-).split()
+SWEEP = [
+    *("module=classifier", "data=fashion_mnist", "model=mlp", "model.hidden=[128]", "loss=cross_entropy"),
+    *("optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=0.03,0.1,0.2,0.3", "budget.epochs=1", "budget.batch=64"),
+]
 
 
 def command(*words: str, **env: str) -> float:

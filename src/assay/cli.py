@@ -487,6 +487,20 @@ def attest(paper: Paper, scale: Scale = "desk") -> None:
 
 
 @app.command()
+def new(slug: Annotated[str, typer.Argument(help="Name of the paper: small letters, digits, underscores.")]) -> None:
+    """Write the files of a new paper from a template that runs at once.
+
+    \b
+    assay new my_paper               then: assay reproduce my_paper --scale smoke
+    """
+    from assay import places
+    from assay.scaffold import create
+
+    for path in create(slug):
+        print(path.relative_to(places.ROOT))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What this machine has, what is missing, and how to get it."""
     from assay.doctor import findings

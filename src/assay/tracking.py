@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -336,11 +337,21 @@ def _give_up(error: Exception) -> None:
         file=sys.stderr,
         flush=True,
     )
+    # What W&B does at the interpreter's end may wait for ever for a helper that does not answer: done here, bounded.
+    ending = threading.Thread(target=_tear_down, name="wandb-teardown", daemon=True)
+    ending.start()
+    ending.join(1.0)
+
+
+def _tear_down() -> None:
+    if "wandb" in sys.modules:
+        with contextlib.suppress(Exception):
+            sys.modules["wandb"].teardown()
 
 
 def _line(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    return (re.sub(r"//[^/@\s]*@", "//", text) or type(error).__name__)[:300]
+    return (re.sub(r"//[^/@\s]*@", "//", text) or type(error).__name__)[:200]
 
 
 # -- afterwards -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from checkout import kill_group, wait_for
+from checkout import ROOT, kill_group, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +145,27 @@ def test_more_seeds_keep_the_first_ones(checkout):
     after = checkout.records("walk_one")
     assert len(after) == 6
     assert all(after[name].stat().st_mtime_ns == mtime for name, mtime in before.items())
+
+
+def test_a_new_paper_runs_at_once(checkout):
+    made = checkout.run("assay", "new", "my_paper")
+    assert made.returncode == 0, made.stderr
+    files = made.stdout.split()
+    assert len(files) == 8
+    lint = checkout.run(
+        "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *(f for f in files if f.endswith(".py"))
+    )
+    assert lint.returncode == 0, lint.stdout
+    form = checkout.run("ruff", "format", "--check", "--config", str(ROOT / "pyproject.toml"), *files[:5])
+    assert form.returncode == 0, form.stdout
+    for scale in ("smoke", "desk"):
+        result = checkout.reproduce("my_paper", scale)
+        assert result.returncode == 0, result.stderr
+    assert [c["verdict"] for c in checkout.verdicts("my_paper")["checks"]] == ["reproduced"] * 3
+    tests = checkout.run("pytest", "-q", "tests/papers/test_my_paper.py")
+    assert tests.returncode == 0, tests.stdout
+    again = checkout.run("assay", "new", "my_paper")
+    assert again.returncode == 2 and "is there already" in again.stderr
 
 
 def test_hydra_app_and_its_multirun(checkout):
