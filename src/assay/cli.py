@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,8 @@ records_app = typer.Typer(help="Look after the store of records.", no_args_is_he
 data_app = typer.Typer(help="Get and check data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(records_app, name="records")
 app.add_typer(data_app, name="data")
+wandb_app = typer.Typer(help="Send records to W&B.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(wandb_app, name="wandb")
 
 Paper = Annotated[str, typer.Argument(help="A paper's slug; `assay list` shows them.", metavar="PAPER")]
 Scale = Annotated[str, typer.Option(help="smoke (seconds), desk (minutes on two cores) or paper (the paper's own).")]
@@ -230,7 +233,7 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     from assay.housekeeping import fetch_needed
     from assay.launch.local import Pool, default_workers, needs_spawn
     from assay.progress import Display, clock
-    from assay.reproduce import Session, estimate, sweep, write_report
+    from assay.reproduce import estimate, sweep, write_report
 
     console = _console()
     plan = session.plan()
@@ -261,7 +264,7 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     if swept.interrupted:
         left = sum(1 for state in swept.states.values() if state != "done")
         raise RunInterrupted(f"interrupted; finished runs are kept, {left} are open. Go on with the same command.")
-    whole = Session(session.paper, session.scale, (), session.seeds, session.overrides, session.keep_stale)
+    whole = dataclasses.replace(session, experiments=())
     verdicts = write_report(whole)
     _show(whole, verdicts)
     if not swept.plan.blocked and all(state == "done" for state in swept.states.values()):
@@ -286,6 +289,34 @@ class RunInterrupted(RunFailed):
 
 def _words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {name}" for name, n in counts.items()) or "nothing to run"
+
+
+@app.command()
+def cross(
+    words: Annotated[
+        Optional[list[str]], typer.Argument(help="Keys with one or several values.", metavar="[KEY=VALUES]...")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of every cell.")] = 3,
+    workers: Annotated[int, typer.Option(help="Parallel runs; 0 for one a core.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its cost; run nothing.")] = False,
+) -> None:
+    """Run a small matrix of parts, e.g. every loss with some optimizers, and write its page.
+
+    \b
+    assay cross                                           all losses x (sgd, adamw) on the digits
+    assay cross loss=cross_entropy,ldr_kl optimizer=sgd,lion_k optimizer.lr=0.001,0.01
+    assay cross data=fashion_mnist data.train=10000 data.val=2000 model.hidden=[64] schedule=constant,cosine
+    """
+    from assay.cross import SLUG, matrix
+    from assay.reproduce import Session
+
+    if seeds < 1:
+        raise UserError(f"--seeds {seeds}: expected one or more")
+    session = Session(SLUG, "desk", made=matrix(words or [], seeds))
+    if dry_run:
+        _dry_run(session, workers)
+    else:
+        _reproduce(session, workers, again=False)
 
 
 @app.command()
@@ -571,6 +602,34 @@ def data_verify() -> None:
     _table(rows, False)
     if any(str(row.get("state")) == "corrupt" for row in rows):
         raise RunFailed("some files are corrupt; delete them and fetch again")
+
+
+@wandb_app.callback()
+def _wandb() -> None:
+    """A window on the records; docs/wandb.md has more."""
+
+
+@wandb_app.command("sync")
+def wandb_sync(
+    paper: Annotated[str | None, typer.Argument(help="A paper's slug; all papers if none.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Write offline run folders instead of sending.")] = False,
+) -> None:
+    """Send finished records to W&B, one after the other; interrupted, the same command goes on.
+
+    \b
+    assay wandb sync                 everything that was not sent before
+    assay wandb sync lion_k          one paper
+    assay wandb sync --offline       files in outputs/PAPER/wandb, for `wandb sync` on another machine
+    """
+    from assay.parts import check_paper
+    from assay.tracking import sync
+
+    if paper is not None:
+        check_paper(paper)
+    console = _console()
+    with console.status("W&B") as status:
+        sent, skipped = sync(paper, offline, lambda name, at, of: status.update(f"W&B: {name} {at}/{of}"))
+    console.print(f"{sent} records {'written' if offline else 'sent'}, {skipped} were there before")
 
 
 if __name__ == "__main__":
