@@ -294,7 +294,7 @@ def _words(counts: Mapping[str, int]) -> str:
 @app.command()
 def cross(
     words: Annotated[
-        Optional[list[str]], typer.Argument(help="Keys with one or several values.", metavar="[KEY=VALUES]...")
+        list[str] | None, typer.Argument(help="Keys with one or several values.", metavar="[KEY=VALUES]...")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of every cell.")] = 3,
     workers: Annotated[int, typer.Option(help="Parallel runs; 0 for one a core.")] = 0,

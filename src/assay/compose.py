@@ -320,10 +320,7 @@ def _compose(overrides: tuple[str, ...]) -> dict[str, Any]:
 
 def load(paper: str | None) -> None:
     """Register what a paper (or none) can use."""
-    if paper is None:
-        part_loader.load_shared()
-    else:
-        part_loader.load_paper(paper)
+    part_loader.load(paper)
 
 
 def from_hydra(config: Mapping[str, Any]) -> dict[str, Any]:

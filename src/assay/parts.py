@@ -52,9 +52,17 @@ def load_paper(slug: str) -> None:
             importlib.import_module(f"papers.{slug}.{path.stem}")
 
 
+def load(slug: str | None) -> None:
+    """Register what a paper's runs can use; for a study that is no paper (or None), the shared parts."""
+    if slug in papers():
+        load_paper(str(slug))
+    else:
+        load_shared()
+
+
 def paper_module(slug: str, name: str) -> ModuleType | None:
     """One of a paper's modules that runs don't import ("claims", "figures"), or None where there is none."""
-    if not (places.PAPERS / check_paper(slug) / f"{name}.py").exists():
+    if not (places.PAPERS / slug / f"{name}.py").exists():
         return None
     load_paper(slug)
     return importlib.import_module(f"papers.{slug}.{name}")

@@ -35,6 +35,8 @@ class Session:
         seeds: another number of seeds than registered.
         overrides: a last layer over every run, e.g. {"trainer": "gpu"}.
         keep_stale: count records made by other code as done, marked on the page.
+        outputs: another outputs folder.
+        made: a study that is no paper's.
     """
 
     paper: str
@@ -44,11 +46,12 @@ class Session:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     keep_stale: bool = False
     outputs: Path | None = None
+    made: Study | None = None
 
     @cached_property
     def study(self) -> Study:
-        """The paper's experiments."""
-        return Study.of(self.paper)
+        """The paper's experiments, or those of a study made up on the spot."""
+        return self.made or Study.of(self.paper)
 
     @cached_property
     def store(self) -> Store:
@@ -224,10 +227,10 @@ def draw(
     """The paper's page with its figures."""
     from assay.parts import paper_module
     from assay.report import figures as drawing
-    from assay.report import page
+    from assay.report import overview, page
 
-    module = paper_module(paper, "figures")
-    drawn = drawing.render(module, results, strict=strict) if module is not None else []
+    specs: Any = paper_module(paper, "figures") or ([] if verdicts["claims"] else overview.of(results))
+    drawn = drawing.render(specs, results, strict=strict)
     page.write_page(results, verdicts, drawn, folder / "index.html", details=details)
 
 
@@ -312,7 +315,7 @@ def find_run(signature: str, paper: str | None = None) -> tuple[str, Record | No
         raise UserError(f"'{signature}' begins {len(matches)} runs: {', '.join(sorted(matches)[:4])}")
     for slug, record in matches.values():
         if record is not None:
-            compose.load(slug if slug in papers() else None)
+            compose.load(slug)
             return slug, record, Run(record.signature, record.config)
     for slug in [paper] if paper else papers():
         for scale in ("desk", "smoke", "paper"):

@@ -234,12 +234,8 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.update(asked=True))
     from assay import compose, runner
-    from assay import parts as part_loader
 
-    if paper in part_loader.papers():
-        compose.load(paper)
-    else:
-        compose.load(None)
+    compose.load(paper)
     store = Store(paper, outputs)
     told = [0.0]
 
