@@ -378,6 +378,8 @@ def sync(
         UserError: no records, or another sync of this paper is at work.
         RunFailed: W&B failed; what was sent until then is marked.
     """
+    if os.environ.get("WANDB_MODE") == "disabled" and not offline:
+        raise UserError("WANDB_MODE is 'disabled': unset it to send records, or write files with --offline")
     mode: Mode = "offline" if offline or live_mode() == "offline" else "online"
     sent = skipped = 0
     try:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from assay import compose
+from assay.errors import DataMissing
 from assay.module import Budget, PaperModule
 from assay.records import Store
 from assay.registry import KINDS
@@ -49,7 +50,7 @@ def full_size(config: Mapping[str, Any]) -> int | None:
         return None
     data = _data(config)
     with torch.device("meta"):
-        model = KINDS["model"].build(config["model"])(data.inputs, data.classes)
+        model = KINDS["model"].build(config["model"])(data.inputs, data.outputs)
     return sum(p.numel() for p in model.parameters())
 
 
@@ -98,10 +99,10 @@ def _built(config: Mapping[str, Any], store: Store, folder: Path) -> PaperModule
 
 
 def _data(config: Mapping[str, Any]) -> Any:
-    """The configuration's data: synthetic where the set would have to be fetched, else generated or read."""
-    data = KINDS["data"].build(config["data"])
-    if hasattr(data, "synthetic"):
-        data.synthetic(Seeds(config["seed"]), SAMPLES)
-    else:
-        data.load(Seeds(config["seed"]))
+    """The configuration's data, made up where the set is not on this machine (ASSAY_OFFLINE forbids fetching)."""
+    data, seeds = KINDS["data"].build(config["data"]), Seeds(config["seed"])
+    try:
+        data.load(seeds)
+    except DataMissing:
+        data.synthetic(seeds, SAMPLES)
     return data

@@ -118,8 +118,9 @@ def resumed_equals_straight(plan, store, folder):
 
 
 @pytest.mark.slow
-def test_paper_scale_builds_and_steps(paper, tmp_path):
+def test_paper_scale_builds_and_steps(paper, tmp_path, monkeypatch):
     """Every distinct combination of parts at paper scale: full size on the meta device, one reduced step."""
+    monkeypatch.setenv("ASSAY_OFFLINE", "1")
     plan = Session(paper, "paper").plan()
     seen: set[str] = set()
     for run in plan.runs.values():

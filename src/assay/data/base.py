@@ -68,6 +68,11 @@ class Data(pl.LightningDataModule):
         """Shape of one input."""
         return tuple(self.train.x.shape[1:])
 
+    @property
+    def outputs(self) -> int:
+        """What a model of these data puts out: a score a class, or one number for each column of the targets."""
+        return self.classes or (self.train.y.shape[1] if self.train.y.ndim > 1 else 1)
+
     def move(self, device: torch.device | str) -> None:
         """Put all splits on a device."""
         for name in ("train", "val", "test"):

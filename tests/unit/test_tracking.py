@@ -1,0 +1,401 @@
+"""W&B shows a run the same whether it streamed or was sent afterwards, gives nothing away, and never costs a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from assay import compose, parts, runner, tracking
+from assay.errors import RunFailed, UserError
+from assay.records import Record, Store
+from assay.study import Cell, Plan, Run
+
+wandb = pytest.importorskip("wandb")
+
+NET = {
+    "module": "classifier",
+    "data": "tabular_sklearn",
+    "data.table": "digits",
+    "model": "mlp",
+    "loss": "cross_entropy",
+    "optimizer": "sgd",
+    "budget.steps": 12,
+    "budget.batch": 32,
+}
+SECRET = "0123456789abcdef0123456789abcdef01234567"
+CLOCK = {"_timestamp", "_runtime", "_wandb.runtime"}
+"""Keys of W&B that hold times."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _load():
+    parts.load_shared()
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(tracking, "_live_is_off", False)
+    tracking._whereabouts.cache_clear()
+    yield
+    wandb.teardown()
+
+
+@dataclass
+class Offline:
+    """What an offline run's file holds."""
+
+    run: object = None
+    rows: list[dict[str, object]] = field(default_factory=list)
+    summary: dict[str, object] = field(default_factory=dict)
+    exit_code: int | None = None
+
+    @property
+    def config(self):
+        values = {item.key: json.loads(item.value_json) for item in self.run.config.update}
+        return {key: value for key, value in values.items() if key != "_wandb"}
+
+    @property
+    def named(self):
+        run = self.run
+        return run.run_id, run.project, run.run_group, run.display_name, list(run.tags)
+
+
+def read(path: Path) -> Offline:
+    """Read a .wandb file: records of W&B's protocol in the log format of LevelDB (blocks of 32 KiB)."""
+    from wandb.proto.wandb_internal_pb2 import Record as Message
+
+    content, at, buffer, found = path.read_bytes(), 7, b"", Offline()
+    while at + 7 <= len(content):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        _, length, kind = struct.unpack("<IHB", content[at : at + 7])
+        buffer += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last piece
+            message = Message()
+            message.ParseFromString(buffer)
+            buffer = b""
+            take(message, found)
+    return found
+
+
+def take(message, found: Offline) -> None:
+    def name(item):
+        return ".".join(item.nested_key) or item.key
+
+    kind = message.WhichOneof("record_type")
+    if kind == "run":
+        found.run = message.run
+    elif kind == "history":
+        found.rows.append({name(item): json.loads(item.value_json) for item in message.history.item})
+    elif kind == "summary":
+        found.summary |= {name(item): json.loads(item.value_json) for item in message.summary.update}
+    elif kind == "exit":
+        found.exit_code = message.exit.exit_code
+
+
+def timeless(values):
+    return {key: value for key, value in values.items() if key not in CLOCK}
+
+
+def config_of(**more):
+    choices, values = compose.merge([{**NET, **more}])
+    return compose.assemble(choices, values, 1)
+
+
+def files(store: Store) -> list[Path]:
+    return sorted((store.folder / "wandb").rglob("*.wandb"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def train(store: Store, config, **hooks) -> Record | None:
+    """A run as every launcher does it."""
+    store.prepare()
+    signature = compose.signature(config)
+    with tracking.live_logger(store, signature, config) as logger:
+        return runner.execute(config, store, runner.Hooks(logger=logger, **hooks))
+
+
+def made_up(store: Store, number: int, code: str = "c0dec0dec0de") -> Record:
+    record = Record(
+        f"{number:020d}", code, "done", config_of(), scalars={"test/accuracy": number / 10},
+        curves={"train/loss": {"step": [0, 5], "value": [1.0, float("nan")]}},
+        provenance={"finished": f"2026-01-01T00:00:{60 - number:02d}Z"},
+    )  # fmt: skip
+    store.write(record)
+    return record
+
+
+# -- both ways ------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_looks_the_same_streamed_or_sent_afterwards(tmp_path, monkeypatch):
+    config = config_of()
+    streamed, sent = Store("p", tmp_path / "a"), Store("p", tmp_path / "outputs")
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path / "outputs"))
+    plain = train(sent, config)
+    assert not (sent.folder / "wandb").exists(), "without WANDB_MODE nothing of W&B is touched"
+    assert tracking.sync("p", offline=True) == (1, 0)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    record = train(streamed, config)
+
+    assert (record.scalars, record.curves) == (plain.scalars, plain.curves), "streaming changed a number"
+    (live,), (after,) = map(read, files(streamed)), map(read, files(sent))
+    assert live.named == after.named
+    assert live.named[0] == f"{record.signature}-{record.code[:6]}"
+    assert live.named[1:3] == ("assay", "p")
+    assert live.config == after.config == json.loads(json.dumps(config))
+    assert timeless(live.summary) == timeless(after.summary)
+    assert [*map(timeless, live.rows)] == [*map(timeless, after.rows)]
+    assert live.exit_code == after.exit_code == 0
+
+    assert len(live.rows) == len(record.curves["val/accuracy"]["step"]) == 13
+    last = {name: curve["value"][-1] for name, curve in record.curves.items()}
+    assert timeless(live.rows[-1]) == {**last, "trainer/global_step": 12, "_step": 12}
+    assert record.scalars.items() <= live.summary.items(), "a scalar wins over the curve of its name"
+
+
+def test_the_step_key_is_lightnings():
+    import inspect
+
+    from assay.lightning import pl
+
+    assert f'"{tracking.STEP}"' in inspect.getsource(pl.loggers.WandbLogger.log_metrics)
+
+
+def test_a_run_that_goes_on_from_a_checkpoint_leaves_a_whole_history(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    store, config = Store("p", tmp_path), config_of()
+    asked = iter([False] * 6 + [True])
+    with pytest.raises(runner.Interrupted):
+        train(store, config, should_stop=lambda: next(asked))
+    time.sleep(1.1)  # W&B names folders by the second
+    record = train(store, config)
+    first, second = map(read, files(store))
+    assert first.named == second.named
+    assert (first.exit_code, second.exit_code) == (1, 0)
+    assert len(first.rows) < len(second.rows)
+    assert [row["_step"] for row in second.rows] == record.curves["val/accuracy"]["step"]
+
+
+def test_a_failed_run_is_shown_as_failed(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    store = Store("p", tmp_path)
+    record = train(store, config_of(**{"optimizer.lr": 1e30}))
+    assert record.status == "failed"
+    (file,) = files(store)
+    assert read(file).exit_code == 1
+    assert not list(store.folder.rglob("streamed.json"))
+
+
+def test_experiments_and_arms_are_tags(tmp_path, monkeypatch):
+    store, config = Store("p", tmp_path), config_of()
+    signature = compose.signature(config)
+    cells = [
+        Cell("search", "slow", {"optimizer.lr": 0.1}, 900, signature, stage=1),
+        Cell("walk", "slow", {"optimizer.lr": 0.1}, 1, signature),
+        Cell("walk", "open", {}, 1, None),
+    ]
+    plan = Plan("p", "desk", cells, {signature: Run(signature, config)})
+    tracking.prepare(store, plan)
+    assert not (tmp_path / "p").exists(), "nothing streams, nothing is prepared"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    tracking.prepare(store, plan)
+    other_seed = {**config, "seed": 7, "trainer": {**config["trainer"], "device": "cuda"}}
+    who = tracking.identity(store, compose.signature(other_seed), "c0de" * 4, other_seed)
+    assert who.tags == ("search", "slow", "walk")
+    assert who.name == "walk/slow [optimizer.lr=0.1] seed 7"
+    stranger = config_of(**{"optimizer.lr": 0.3})
+    assert tracking.identity(store, compose.signature(stranger), "c0de" * 4, stranger).tags == ()
+
+
+# -- nothing is given away ------------------------------------------------------------------------------------------
+
+
+def test_files_name_no_machine_no_folder_no_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    monkeypatch.setenv("SOME_TOKEN", SECRET[::-1])
+    store = Store("p", tmp_path)
+    train(store, config_of())
+    wandb.teardown()
+    kept = [path for path in (store.folder / "wandb").rglob("*") if path.is_file()]
+    content = b"\n".join(path.read_bytes() for path in kept)
+    words = [SECRET, SECRET[::-1], str(Path.home()), str(tmp_path), str(Path.cwd()), "test_tracking"]
+    assert not [word for word in words if word.encode() in content]
+    assert b"tabular_sklearn" in content and b"trainer/global_step" in content, "the search would find plain text"
+    host = socket.gethostname().encode()
+    assert not re.search(rb"(?<!\w)" + re.escape(host) + rb"(?!\w)", content)
+    run = read(files(store)[0]).run
+    assert not (run.host or run.git.remote_url or run.git.commit or run.notes)
+    assert {path.suffix for path in kept} == {".wandb"}, "logs, code and requirements are not kept"
+
+
+def test_a_configuration_is_stripped_of_paths_and_credentials():
+    config = {
+        "data": {"name": "x", "folder": "/home/someone/sets/cifar", "more": ["~/a", "b/c", 1, None]},
+        "loss": {"source": "https://user:word@host.org/file"},
+        "seed": 3,
+        "note": "not of a run's configuration",
+    }
+    assert tracking.public_config(config) == {
+        "data": {"name": "x", "folder": "cifar", "more": ["a", "b/c", 1, None]},
+        "loss": {"source": "https://host.org/file"},
+        "seed": 3,
+    }
+
+
+# -- W&B in trouble -------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_wandb_costs_no_run_and_is_said_once(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def broken(**_):
+        calls.append(1)
+        raise RuntimeError("https://me:word@server says no")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    store = Store("p", tmp_path)
+    records = [train(store, config_of(**{"optimizer.lr": lr})) for lr in (0.1, 0.2)]
+    assert [store.read(record.signature).status for record in records] == ["done", "done"]
+    said = capsys.readouterr().err
+    assert said.count("W&B") == 1 and "server says no" in said and "word" not in said
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("where", ["open_run", "log_row", "close_run"])
+def test_a_wandb_that_hangs_is_left_behind(where, tmp_path, monkeypatch, capsys):
+    hang = threading.Event()
+    monkeypatch.setattr(tracking, where, lambda *_: hang.wait(20))
+    monkeypatch.setattr(tracking, "PATIENCE", 0.3)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    began = time.monotonic()
+    try:
+        record = train(Store("p", tmp_path), config_of())
+        assert record.status == "done"
+        assert time.monotonic() - began < 15
+        assert "no end after" in capsys.readouterr().err
+    finally:
+        hang.set()
+
+
+def test_the_record_is_there_before_wandb_is_finished(tmp_path, monkeypatch):
+    store, config = Store("p", tmp_path), config_of()
+    seen = []
+    real = tracking.close_run
+
+    def watching(run, scalars):
+        seen.append(store.path(compose.signature(config)).exists())
+        real(run, scalars)
+
+    monkeypatch.setattr(tracking, "close_run", watching)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    train(store, config)
+    assert seen == [True]
+
+
+def test_without_a_key_one_line_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    made_up(Store("p", tmp_path), 1)
+    with pytest.raises(UserError, match="wandb login"):
+        tracking.sync("p")
+    with pytest.raises(UserError, match="no records"):
+        tracking.sync("q")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with pytest.raises(UserError, match="disabled"):
+        tracking.sync("p")
+
+
+# -- sync -----------------------------------------------------------------------------------------------------------
+
+
+def test_sync_goes_in_order_of_finishing_and_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    store = Store("p", tmp_path)
+    records = [made_up(store, number) for number in (1, 2, 3)]  # the third finished first
+    store.write(
+        Record("f" * 20, "c0de", "failed", config_of(), failure={"class": "nan", "message": "", "traceback": ""})
+    )
+    real, opened = tracking.open_run, []
+
+    def limited(who, *rest):
+        opened.append(who.id)
+        if len(opened) == 2:
+            raise ConnectionError("rate limit")
+        return real(who, *rest)
+
+    monkeypatch.setattr(tracking, "open_run", limited)
+    with pytest.raises(RunFailed, match="rate limit; 1 records were sent"):
+        tracking.sync("p", offline=True)
+    assert json.loads((store.folder / "synced.json").read_text()) == {
+        "offline/assay": {records[2].signature: f"{records[2].signature}-c0dec0"}
+    }
+    assert tracking.sync(None, offline=True) == (2, 1)
+    assert tracking.sync("p", offline=True) == (0, 3)
+    third, second, again, first = opened
+    assert second == again
+    assert [first, second, third] == [f"{r.signature}-c0dec0" for r in records]
+    sent = read(files(store)[-1])
+    assert sent.summary["test/accuracy"] == 0.1
+    assert [row["_step"] for row in sent.rows] == [0, 5]
+    assert math.isnan(sent.rows[-1]["train/loss"]) or sent.rows[-1]["train/loss"] == "NaN"
+
+
+def test_sync_sends_what_was_computed_anew_and_marks_each_destination(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    store = Store("p", tmp_path)
+    made_up(store, 1)
+    assert tracking.sync("p", offline=True) == (1, 0)
+    (store.folder / "synced.json").write_text((store.folder / "synced.json").read_text()[:-5])
+    assert tracking.sync("p", offline=True) == (1, 0), "a damaged mark only costs time"
+    made_up(store, 1, code="0therc0de")
+    assert tracking.sync("p", offline=True) == (1, 0)
+    monkeypatch.setenv("WANDB_PROJECT", "elsewhere")
+    assert tracking.sync("p", offline=True) == (1, 0)
+    assert tracking.sync("p", offline=True) == (0, 1)
+
+
+def test_sync_leaves_out_what_was_streamed(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    store = Store("p", tmp_path)
+    train(store, config_of())
+    assert tracking.sync("p", offline=True) == (0, 1)
+
+
+def test_two_syncs_of_one_paper_do_not_mix(tmp_path, monkeypatch):
+    from assay.records import Lock
+
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    store = Store("p", tmp_path)
+    made_up(store, 1)
+    lock = Lock(store.folder / "wandb")
+    assert lock.acquire()
+    try:
+        with pytest.raises(UserError, match="another sync"):
+            tracking.sync("p", offline=True)
+    finally:
+        lock.release()
+
+
+def test_a_mark_names_the_server_without_credentials(monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "https://user:word@wandb.lab.example/")
+    monkeypatch.setenv("WANDB_ENTITY", "lab")
+    assert tracking.destination("online") == "online/wandb.lab.example/lab/assay"
+    assert tracking.destination("offline") == "offline/assay"
