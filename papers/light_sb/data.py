@@ -132,7 +132,9 @@ class Arrays(Marginals):
     def split(self, train: Sequence[np.ndarray], test: Sequence[np.ndarray] | None = None) -> None:
         """Fill the splits with (p0, p1); the test split is the training split where none is held out."""
         self.train = Split(*(torch.from_numpy(np.asarray(rows, float)) for rows in train))
-        self.test = Split(*(torch.from_numpy(np.asarray(rows, float)) for rows in test)) if test else self.train
+        self.test = (
+            Split(*(torch.from_numpy(np.asarray(rows, float)) for rows in test)) if test is not None else self.train
+        )
 
     def made_up(self, seeds: Seeds, n: int, dimension: int, *, middle: bool) -> None:
         """Fill everything with n random rows of the right dimension."""

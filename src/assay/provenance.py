@@ -1,9 +1,10 @@
 """Which code a run depends on, and on what it ran.
 
 The code digest of a run covers the definitions that it can reach by name, starting from the classes it builds:
-following the syntax, not executing anything. A digest is of syntax trees without comments, docstrings, import
-statements and file names, so a part that moves to another file keeps its digest, and a change in a report, a launcher
-or another paper changes nothing. Modules inside a paper's own folder, and a short list of core numerics, count whole.
+following the syntax, not executing anything. A digest is of syntax trees without comments, docstrings, annotations,
+import statements and file names, so a part that moves to another file keeps its digest, and a change in a report, a
+launcher or another paper changes nothing. Modules inside a paper's own folder, and a short list of core numerics, count
+whole.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Module:
         self.name = name
         self.is_package = path.name == "__init__.py"
         tree = ast.parse(path.read_text(), str(path))
-        _strip_docstrings(tree)
+        _strip(tree)
         self.definitions: dict[str, list[ast.stmt]] = {}
         self.loose: list[ast.stmt] = []
         self.imports: dict[str, tuple[str, str | None]] = {}
@@ -79,8 +80,15 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         yield statement.name.id  # type: ignore[attr-defined]
 
 
-def _strip_docstrings(tree: ast.AST) -> None:
+def _strip(tree: ast.AST) -> None:
+    """Drop docstrings and annotations: they compute nothing, and a type's name would tie a run to that type's code."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [s for s in body if not _is_text(s)] or [ast.Pass()]  # type: ignore[attr-defined]
