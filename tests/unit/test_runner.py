@@ -1,0 +1,197 @@
+"""One run: the same numbers every time, exact resume at any block, failures with their class, one owner."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from assay import compose, runner
+from assay.attest import compare
+from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
+from assay.records import Store
+
+FIX = {
+    "module": "classifier",
+    "data": "tabular_sklearn",
+    "data.table": "iris",
+    "data.val": 0.2,
+    "model": "mlp",
+    "model.hidden": [5],
+    "loss": "aldr_kl",
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "budget.epochs": 12,
+    "budget.batch": 8,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _load():
+    compose.load(None)
+
+
+def config_of(**more):
+    choices, values = compose.merge([FIX, {key.replace("__", "."): value for key, value in more.items()}])
+    return compose.assemble(choices, values, seed=3)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store("p", tmp_path)
+
+
+def test_the_same_run_gives_the_same_bits(store, tmp_path):
+    one = runner.execute(config_of(), store)
+    torch.rand(5)  # the state of the global generators must not matter
+    two = runner.execute(config_of(), Store("p", tmp_path / "again"))
+    assert one.status == two.status == "done"
+    assert compare(one, two) == ""
+    assert len(one.curves["train/loss"]["value"]) > 3
+
+
+def test_interrupted_at_any_block_it_ends_with_the_numbers_of_a_straight_run(store, tmp_path):
+    straight = runner.execute(config_of(), store)
+    module = runner.build(config_of())
+    ends = [block.stop for block in module.blocks()]
+    assert len(ends) > 20
+    for end in ends[:-1:4]:
+        beside = Store("p", tmp_path / f"at{end}")
+        seen = []
+        hooks = runner.Hooks(should_stop=lambda seen=seen, end=end: bool(seen) and seen[-1] >= end)
+        hooks.progress = lambda done, total, seen=seen: seen.append(done)
+        with pytest.raises(runner.Interrupted, match=f"after step {end} of"):
+            runner.execute(config_of(), beside, hooks)
+        resumed = runner.execute(config_of(), beside)
+        assert compare(straight, resumed) == "", end
+
+
+def test_a_damaged_checkpoint_is_passed_over(store):
+    straight_steps = []
+
+    def interrupt(after):
+        hooks = runner.Hooks(should_stop=lambda: len(straight_steps) >= after, checkpoint_seconds=0.0)
+        hooks.progress = lambda done, total: straight_steps.append(done)
+        with pytest.raises(runner.Interrupted):
+            runner.execute(config_of(), store, hooks)
+
+    interrupt(6)
+    folder = store.run_folder(compose.signature(config_of()))
+    older, newest = sorted(folder.glob("checkpoint-*.pt"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    straight_steps.clear()
+    first = []
+    hooks = runner.Hooks(progress=lambda done, total: first.append(done))
+    record = runner.execute(config_of(), store, hooks)
+    assert record.status == "done"
+    assert first[0] > int(older.stem.split("-")[1])
+    assert first[0] <= int(newest.stem.split("-")[1])
+    assert not list(folder.glob("checkpoint-*.pt")), "a finished run needs none"
+
+
+def test_a_checkpoint_of_other_code_is_not_used(store, monkeypatch):
+    hooks = runner.Hooks(should_stop=lambda: True)
+    with pytest.raises(runner.Interrupted):
+        runner.execute(config_of(), store, hooks)
+    monkeypatch.setattr(runner, "code_of", lambda config, store: "other")
+    first = []
+    runner.execute(config_of(), store, runner.Hooks(progress=lambda done, total: first.append(done)))
+    assert first[0] == next(runner.build(config_of()).blocks()).stop
+
+
+def test_checkpoints_hold_no_code(store):
+    module = runner.build(config_of())
+    for block in list(module.blocks())[:2]:
+        module.training_step(block, 0)
+    runner._Checkpoints(store.folder, "s", "c").save(module)
+    state = runner._Checkpoints(store.folder, "s", "c").newest()  # loads with weights_only
+    assert state["steps_done"] == module.steps_done
+
+
+def test_a_finished_run_is_found_and_not_done_again(store):
+    first = runner.execute(config_of(), store)
+    hooks = runner.Hooks()
+    assert runner.execute(config_of(), store, hooks).provenance == first.provenance
+    assert not hooks.computed
+    assert runner.execute(config_of(), store, hooks, again=True).provenance["seconds"] > 0
+    assert hooks.computed
+
+
+def test_a_record_tells_no_machine(store):
+    import getpass
+    import socket
+    from pathlib import Path
+
+    runner.execute(config_of(), store)
+    text = store.path(compose.signature(config_of())).read_text()
+    for secret in (socket.gethostname(), str(Path.home()) + "/", f'"{getpass.getuser()}"'):
+        assert secret not in text
+
+
+def test_a_former_owner_may_not_write(store, monkeypatch):
+    real = runner.Lock.owned
+    monkeypatch.setattr(runner.Lock, "owned", lambda self: False)
+    runner.execute(config_of(), store)
+    monkeypatch.setattr(runner.Lock, "owned", real)
+    assert store.read(compose.signature(config_of())) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), "oom"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "oom"),
+        (RuntimeError("CUDA out of memory."), "oom"),
+        (Diverged("nan"), "nan"),
+        (TimeoutError(), "timeout"),
+        (ValueError("x"), "code"),
+    ],
+)
+def test_failure_classes(error, kind):
+    assert runner.failure_class(error) == kind
+
+
+def test_a_diverging_run_is_recorded_as_such(store):
+    record = runner.execute(config_of(optimizer="sgd", optimizer__lr=1e12, loss="squared"), store)
+    assert (record.status, record.failure["class"]) == ("failed", "nan")
+    assert "Traceback" in record.failure["traceback"]
+
+
+def test_a_full_disk_is_no_failure_of_the_run(store, monkeypatch):
+    from assay.records import StorageError
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runner.PaperModule, "take_measurement", full)
+    with pytest.raises(StorageError, match="no space left"):
+        runner.execute(config_of(), store)
+    assert store.read(compose.signature(config_of())) is None
+
+
+def test_block_ends_are_a_function_of_the_configuration():
+    class Plain(PaperModule):
+        block_steps = 7
+
+        @property
+        def total(self):
+            return 30
+
+        def measure_at(self, total):
+            return [0, 10, 30]
+
+    module = Plain()
+    ends = [block.stop for block in module.blocks()]
+    assert ends == [7, 10, 14, 21, 28, 30]
+    module.steps_done = 10
+    assert [block.stop for block in module.blocks()] == [14, 21, 28, 30]
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 7, 50, 1000])
+def test_grids_of_steps_hold_both_ends(total):
+    for grid in (even_steps(total, 50), log_steps(total, 20)):
+        assert grid[0] == 0 and grid[-1] == total
+        assert grid == sorted(set(grid))
+
+
+def test_modules_register_under_the_kind_module():
+    assert "classifier" in modules
