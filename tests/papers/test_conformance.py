@@ -47,7 +47,9 @@ def test_claims_and_checks_fit_together(paper):
         assert set(check.serves) <= claims, check.id
         for name in check.experiments:
             assert name in experiments, f"check {check.id} reads experiment {name}"
-            assert "desk" in experiments[name].scales, f"check {check.id} reads {name}, which the desk does not run"
+            # A report may be of the paper's own setting alone; what is judged is judged at the desk.
+            judged = check.kind.label != "report"
+            assert "desk" in experiments[name].scales or not judged, f"check {check.id}: the desk does not run {name}"
         if check.amended:
             assert check.amended.date and check.amended.old and check.amended.reason, check.id
 
@@ -151,7 +153,7 @@ def test_committed_verdicts_follow_from_committed_tables(paper):
         size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
         assert size <= 1_000_000
         for check in verdicts["checks"]:
-            if results.scale == "desk":
+            if results.scale == "desk" and check["verdict"] is not None:
                 assert check["n"] > 0, f"check {check['id']} reads nothing"
                 assert check["verdict"] != "untested", f"check {check['id']} is untested"
 
@@ -161,9 +163,9 @@ def test_readme_is_up_to_date(paper):
 
     page = places.PAPERS / paper / "README.md"
     verdicts = places.PAPERS / paper / "results" / "desk" / "verdicts.json"
-    assert page.exists()
     if not verdicts.exists():
         pytest.skip(f"{paper} has no committed results yet")
+    assert page.exists()
     assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text()))), "run `assay publish`"
 
 
