@@ -112,6 +112,12 @@ def against(learner: Measure, baseline: Measure, ratio: bool = False) -> Measure
     return measure
 
 
+def speedup(arm: str) -> Measure:
+    """Seconds of omega = 1 on the heat equation over those of a learner, by its seeds."""
+    slower = against(wall_clock("heat", arm), wall_clock("heat_fixed", "fixed_1_0"), ratio=True)
+    return lambda results: [replace(v, value=1 / v.value) for v in slower(results)]
+
+
 def fewer(arm: str, baseline: str) -> Condition:
     """An arm's iterations on the heat equation less those of a baseline."""
     difference_ = against(heat_total("heat", arm), heat_total("heat_fixed", baseline))
@@ -324,16 +330,7 @@ CHECKS = [
         "Heat equation, nx = 25: seconds of omega = 1 over those of the learners, solver and learner together.",
         serves=["C6"],
         experiment=["heat", "heat_fixed"],
-        kind=Report(
-            [
-                Condition(
-                    against(wall_clock("heat", arm), wall_clock("heat_fixed", "fixed_1_0"), ratio=True),
-                    at_least(0),
-                    arm,
-                )
-                for arm in LEARNERS
-            ]
-        ),
+        kind=Report([Condition(speedup(arm), at_least(0), arm) for arm in LEARNERS]),
     ),
     Check(
         "9a",

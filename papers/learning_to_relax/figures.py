@@ -36,6 +36,11 @@ SHOWN = ["tsallis_inf", "tsallis_inf_cb", "cheb_cb", "fixed_1_4", "fixed_1_6", "
 """Slower fixed omegas would leave no room for the others."""
 
 
+def _learners(results: Results, name: str) -> pl.DataFrame:
+    need(results.of("learners"), "runs of the learners")
+    return results.curve("learners", name)
+
+
 @figure(
     "surrogate",
     title="The surrogate stays above the cost and has its minimum near it",
@@ -44,7 +49,8 @@ SHOWN = ["tsallis_inf", "tsallis_inf_cb", "cheb_cb", "fixed_1_4", "fixed_1_6", "
 )
 def surrogate(results: Results) -> Figure:
     """Cost, U and the asymptotic estimate on A itself."""
-    lines = need(results.of("bounds", "units").filter(pl.col("cost").is_not_null()), "bounds").sort("omega")
+    units = need(results.of("bounds", "units"), "bounds")
+    lines = units.filter(pl.col("bound").is_not_null()).sort("omega")
     fig = style.figure()
     ax = fig.subplots()
     shown = {"cost": "SOR iterations", "bound": "U(ω)", "asymptotic": "log ε / log ρ(C_ω)"}
@@ -65,7 +71,7 @@ def surrogate(results: Results) -> Figure:
 )
 def totals(results: Results) -> Figure:
     """Running mean of the cost, a panel a law."""
-    curve = need(results.curve("learners", "cost/total_so_far"), "runs of the learners")
+    curve = _learners(results, "cost/total_so_far")
     curve = curve.with_columns((pl.col("value") / pl.col("step")).alias("mean")).filter(pl.col("arm").is_in(SHOWN))
     fig = style.figure(height=3.8)
     axes = fig.subplots(1, 2, sharey=False)
@@ -86,7 +92,7 @@ def totals(results: Results) -> Figure:
 )
 def regret(results: Results) -> Figure:
     """Regret over rounds, both axes logarithmic."""
-    curve = need(results.curve("learners", "regret"), "runs of the learners")
+    curve = _learners(results, "regret")
     curve = curve.filter(pl.col("arm").is_in(["tsallis_inf", "tsallis_inf_code"]) & (pl.col("value") > 0))
     fig = style.figure()
     axes = fig.subplots(1, 2)
@@ -114,9 +120,9 @@ def regret(results: Results) -> Figure:
 )
 def heat_totals(results: Results) -> Figure:
     """Total iterations by method, a dot a seed."""
-    frames = [results.of("heat"), results.of("heat_fixed").filter(pl.col("arm") != "direct")]
-    frame = pl.concat([need(f, "heat runs").select("arm", "module.nx", "iterations/total") for f in frames])
-    frame = frame.filter(pl.col("module.nx") == pl.col("module.nx").min())
+    frames = [need(results.of(name), f"runs of {name}") for name in ("heat", "heat_fixed")]
+    frame = pl.concat([f.select("arm", "module.nx", "iterations/total") for f in frames])
+    frame = frame.filter((pl.col("arm") != "direct") & (pl.col("module.nx") == pl.col("module.nx").min()))
     order = (
         frame.group_by("arm").agg(pl.col("iterations/total").mean()).sort("iterations/total", "arm")["arm"].to_list()
     )
