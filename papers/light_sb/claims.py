@@ -383,25 +383,4 @@ CHECKS = [
             ]
         ),
     ),
-    Check(
-        "C3",
-        "(paper scale) Half the energy distance at the held-out day, in the data's units, by D and days.",
-        serves=["C3"],
-        experiment="msci",
-        kind=Report(
-            [Condition(scalar("msci", "middle/half_energy", group=["data.dimension", "data.days"]), ANY, "distance")]
-        ),
-    ),
-    Check(
-        "C6",
-        "(paper scale) Energy distance of translated test latents to the target, by direction.",
-        serves=["C6"],
-        experiment="alae",
-        kind=Report(
-            [
-                Condition(scalar("alae", "test/energy", group="direction"), ANY, "translated"),
-                Condition(scalar("alae", "reference/energy_source", group="direction"), ANY, "untranslated"),
-            ]
-        ),
-    ),
 ]

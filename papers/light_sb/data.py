@@ -23,7 +23,9 @@ from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.seeds import Seeds
 
 
-@data.register("light_sb/mixture", source="construction of arXiv 2306.10161", reduced={"held_out": 100})
+@data.register(
+    "light_sb/mixture", source="construction of arXiv 2306.10161", reduced={"held_out": 100, "components": 3}
+)
 class MixtureBridge(Marginals):
     """p0 = N(0, I) and p1 = the law of x1 ~ pi*(.|x0), for a random true potential; pi* is the exact plan.
 
@@ -131,15 +133,18 @@ class Arrays(Marginals):
 
     def split(self, train: Sequence[np.ndarray], test: Sequence[np.ndarray] | None = None) -> None:
         """Fill the splits with (p0, p1); the test split is the training split where none is held out."""
-        self.train = Split(*(torch.from_numpy(np.asarray(rows, float)) for rows in train))
-        self.test = (
-            Split(*(torch.from_numpy(np.asarray(rows, float)) for rows in test)) if test is not None else self.train
-        )
+
+        def of(sides: Sequence[np.ndarray]) -> Split:
+            x, y = (torch.from_numpy(np.asarray(side, float)) for side in sides)
+            return Split(x, y)
+
+        self.train = of(train)
+        self.test = self.train if test is None else of(test)
 
     def made_up(self, seeds: Seeds, n: int, dimension: int, *, middle: bool) -> None:
         """Fill everything with n random rows of the right dimension."""
         rows = seeds.numpy("synthetic").standard_normal((5, n, dimension))
-        self.split(rows[:2], rows[2:4])
+        self.split([*rows[:2]], [*rows[2:4]])
         self.middle = torch.from_numpy(rows[4]) if middle else None
 
 

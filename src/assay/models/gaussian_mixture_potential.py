@@ -148,6 +148,14 @@ class GaussianMixturePotential(nn.Module):
         apart = weights.sqrt()[..., None] * (means - mean[:, None])
         return mean, apart.mT @ apart + self.eps * torch.einsum("bk,kde->bde", weights, self.matrices())
 
+    def plan_spread(self, x0: Tensor) -> Tensor:
+        """Trace of the covariance of pi(.|x0), [B], without the covariance itself."""
+        log_weights, means = self.plan_components(x0)
+        weights = log_weights.exp()
+        mean = torch.einsum("bk,bkd->bd", weights, means)
+        within, between = self.eps * self.s.sum(-1), (means - mean[:, None]).square().sum(-1)
+        return (weights * (within + between)).sum(-1)
+
     def matrices(self) -> Tensor:
         """S_k, [K, D, D]."""
         q = self.rotations
