@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import http.server
 import json
 import math
 import os
@@ -405,3 +407,108 @@ def test_a_mark_names_the_server_without_credentials(monkeypatch):
     monkeypatch.setenv("WANDB_ENTITY", "lab")
     assert tracking.destination("online") == "online/wandb.lab.example/lab/assay"
     assert tracking.destination("offline") == "offline/assay"
+
+
+# -- online, against a server that only answers -----------------------------------------------------------------------
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers W&B's client well enough to be sent a run, and keeps what it was sent. It is no W&B server."""
+
+    known: dict[str, object] | None = None
+    """What it says it has of the run already."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.requests: list[tuple[str, bytes]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def asked(self, operation: str) -> list[dict[str, object]]:
+        """The variables of every query or mutation of a name."""
+        bodies = [json.loads(body) for path, body in self.requests if path == "/graphql"]
+        return [body["variables"] for body in bodies if body.get("operationName") == operation]
+
+    def history(self) -> tuple[int, list[dict[str, float]]]:
+        """Line number of the first row, and the rows."""
+        streams = [json.loads(body)["files"] for path, body in self.requests if path.endswith("/file_stream")]
+        parts = [files["wandb-history.jsonl"] for files in streams if "wandb-history.jsonl" in (files or {})]
+        return parts[0]["offset"], [json.loads(line) for part in parts for line in part["content"]]
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.server.requests.append((self.path, body))
+        content = json.dumps(self.answer(json.loads(body)) if self.path == "/graphql" else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_PUT = do_POST
+
+    def answer(self, query):
+        given, project = query["variables"], {"id": "1", "name": "assay", "entity": {"id": "1", "name": "lab"}}
+        if query.get("operationName") == "RunResumeStatus":
+            return {"data": {"model": {**project, "bucket": self.server.known}}}
+        if query.get("operationName") == "UpsertBucket":
+            bucket = {"id": "1", "name": given["name"], "config": given["config"], "project": project}
+            return {"data": {"upsertBucket": {"bucket": bucket, "inserted": True}}}
+        files = [{"name": name, "uploadUrl": f"{self.server.url}/{name}"} for name in given.get("files", ())]
+        return {"data": {"createRunFiles": {"runID": "1", "uploadHeaders": [], "files": files}}}
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", f"local-{SECRET}")
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    yield server
+    wandb.teardown()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_online_a_run_sends_its_rows_once_and_nothing_of_its_machine(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    store = Store("p", tmp_path)
+    record = train(store, config_of())
+    upsert = server.asked("UpsertBucket")[0]
+    assert (upsert["name"], upsert["groupName"]) == (f"{record.signature}-{record.code[:6]}", "p")
+    assert not (upsert["host"] or upsert["program"] or upsert["repo"] or upsert["commit"])
+    offset, rows = server.history()
+    assert offset == 0
+    assert [row["_step"] for row in rows] == record.curves["val/accuracy"]["step"]
+    sent = b"\n".join(body for _, body in server.requests)
+    assert not [w for w in (SECRET, str(Path.home()), str(tmp_path), str(Path.cwd())) if w.encode() in sent]
+    names = {name for given in server.asked("CreateRunFiles") for name in given["files"]}
+    assert names <= {"wandb-summary.json", "config.yaml"}
+    assert tracking.sync("p") == (0, 1)
+
+
+def test_online_rows_that_the_server_has_are_not_sent_again(server, tmp_path):
+    store = Store("p", tmp_path)
+    record = made_up(store, 1)
+    record.curves = {"train/loss": {"step": [0, 5, 9], "value": [3.0, 2.0, 1.0]}}
+    store.write(record)
+    server.known = {
+        "id": "1", "name": "x", "summaryMetrics": "{}", "displayName": "x", "logLineCount": 0, "historyLineCount": 2,
+        "eventsLineCount": 0, "historyTail": json.dumps([json.dumps({"_step": 5, "_runtime": 1})]), "eventsTail": "[]",
+        "config": "{}", "tags": [], "notes": "", "wandbConfig": '{"t": 1}',
+    }  # fmt: skip
+    assert tracking.sync("p") == (1, 0)
+    offset, rows = server.history()
+    assert (offset, [row["_step"] for row in rows]) == (2, [9])
