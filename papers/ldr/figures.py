@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -42,8 +42,8 @@ def _levels(results: Results, arms: tuple[str, ...], kind: str) -> pl.DataFrame:
     return kept.with_columns(level.alias("level"), (100 * pl.col("test/accuracy")).alias("accuracy"))
 
 
-def _against_noise(ax: Axes, results: Results, arms: tuple[str, ...], kind: str) -> None:
-    style.band(ax, _levels(results, arms, kind), "level", "accuracy", labels=NAMES, markers=True)
+def _against_noise(ax: Axes, results: Results, arms: tuple[str, ...], kind: str, **line: Any) -> None:
+    style.band(ax, _levels(results, arms, kind), "level", "accuracy", labels=NAMES, markers=True, **line)
     style.label(ax, "noise level", "clean test accuracy", yunit="%", title=KINDS[kind])
 
 
@@ -68,7 +68,7 @@ def noise(results: Results) -> Figure:
 
 @figure(
     "tradeoff",
-    title="A large lambda against uniform noise",
+    title="Small and large temperatures under uniform noise",
     alt="Test accuracy on digits against the level of uniform label noise, for LDR and for ALDR at three temperatures "
     "each, with 95 % intervals over seeds.",
     after="its synthetic experiment",
@@ -79,7 +79,9 @@ def tradeoff(results: Results) -> Figure:
     fig = style.figure()
     axes = fig.subplots(1, 2, sharey=True)
     for ax, loss in zip(axes, ("ldr", "aldr"), strict=True):
-        _against_noise(ax, results, (f"{loss}_0p1", f"{loss}_1", f"{loss}_10"), "U")
+        # The same colour and mark stand for the same temperature in both panels.
+        for arm, hue, mark in zip(("0p1", "1", "10"), style.sequence(3), style.MARKERS, strict=False):
+            _against_noise(ax, results, (f"{loss}_{arm}",), "U", color=hue, marker=mark)
         style.legend(ax)
         ax.set_title(loss.upper())
     axes[1].set_ylabel("")
