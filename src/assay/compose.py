@@ -11,6 +11,7 @@ import copy
 import functools
 import hashlib
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -152,6 +153,9 @@ def _budget(values: Values) -> dict[str, Any]:
     return budget
 
 
+TRAINER_NEUTRAL = (("clip_norm", None),)
+"""Values of the trainer that came later and change nothing; they are left out of signatures."""
+
 TRAINER_TYPES = {"device": ("cpu", "cuda"), "precision": ("32", "64", "bf16-mixed", "16-mixed"), "threads": int}
 
 
@@ -169,6 +173,11 @@ def _trainer(choices: Choices, values: Values) -> dict[str, Any]:
         if not good:
             wanted = "a number of threads" if allowed is int else f"one of {', '.join(allowed)}"  # type: ignore[arg-type]
             raise UserError(f"trainer.{name}={value}: expected {wanted}")
+    clip = trainer["clip_norm"]
+    if clip is not None:
+        if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 < clip < math.inf:
+            raise UserError(f"trainer.clip_norm={clip}: expected a positive number, or null for no clipping")
+        trainer["clip_norm"] = float(clip)
     trainer["precision"] = str(trainer["precision"])
     return trainer
 
@@ -176,6 +185,7 @@ def _trainer(choices: Choices, values: Values) -> dict[str, Any]:
 def signature(config: Mapping[str, Any]) -> str:
     """The name of a run: sha256 over canonical JSON of what it computes; 20 hex digits (80 bits) are kept."""
     payload = {key: _without_neutral(key, node) if key in KINDS else node for key, node in config.items()}
+    payload["trainer"] = {key: value for key, value in config["trainer"].items() if (key, value) not in TRAINER_NEUTRAL}
     payload["schema"] = SIGNATURE_SCHEMA
     text = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:20]
@@ -353,8 +363,9 @@ def override_words(config: Mapping[str, Any]) -> list[str]:
             words += _node_words(kind, node)
         elif isinstance(node, Mapping):
             plus = "+" if kind == "inputs" else ""
-            bare = str if kind == "trainer" else _word  # "32" is a precision by any spelling
-            words += [f"{plus}{kind}.{key}={bare(value)}" for key, value in node.items()]
+            # "32" is a precision by any spelling
+            bare = {key: value if key == "precision" else _word(value) for key, value in node.items()}
+            words += [f"{plus}{kind}.{key}={text}" for key, text in bare.items()]
         else:
             words.append(f"{kind}={_word(node)}")
     return words

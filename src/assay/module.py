@@ -89,6 +89,7 @@ class PaperModule(pl.LightningModule):
         budget: the run's length.
         data, model, loss, optimizer_part, schedule: the parts taken; models and optimizers as factories.
         inputs: records of other runs that this one needs, by name.
+        clip_norm: the largest norm of a gradient (`trainer.clip_norm`), for modules that step along one.
     """
 
     takes: ClassVar[tuple[str, ...]] = ()
@@ -163,9 +164,16 @@ class PaperModule(pl.LightningModule):
 
     # -- the machinery --------------------------------------------------------------------------------------------
 
-    def attach(self, seeds: Seeds, budget: Budget, parts: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
-        """Give the module its seeds, its length, its parts and the artefacts it needs."""
-        self.seeds, self.budget, self.inputs = seeds, budget, dict(inputs)
+    def attach(
+        self,
+        seeds: Seeds,
+        budget: Budget,
+        parts: Mapping[str, Any],
+        inputs: Mapping[str, Path],
+        clip_norm: float | None = None,
+    ) -> None:
+        """Give the module its seeds, its length, its parts, the artefacts it needs and its bound on gradients."""
+        self.seeds, self.budget, self.inputs, self.clip_norm = seeds, budget, dict(inputs), clip_norm
         for kind, part in parts.items():
             setattr(self, {"optimizer": "optimizer_part", "model": "model_part"}.get(kind, kind), part)
 
@@ -234,7 +242,6 @@ class GradientModule(PaperModule):
     A subclass creates its networks in `build`, calls `self.optimize(...)` there, and defines `objective`.
     """
 
-    clip_norm: float | None = None
     optimizer: Optimizer
     optimizer_part: Callable[..., Optimizer]
 
@@ -268,7 +275,9 @@ class GradientModule(PaperModule):
             self.set_rates(step, total)
             losses.append(self.gradients(self.batch(step)))
             if self.clip_norm is not None:
-                nn.utils.clip_grad_norm_(self.parameters(), self.clip_norm)
+                nn.utils.clip_grad_norm_(
+                    [p for group in self.optimizer.param_groups for p in group["params"]], self.clip_norm
+                )
             self.optimizer.step()
             self.after_step(step)
         mean = torch.stack(losses).mean()

@@ -6,7 +6,8 @@ its values, never an import path; `Registry.build` maps the name back to the cla
 so a configuration can select code but never bring any.
 
 A parameter annotated with the base class of another registry is a nested part: it gets a Hydra group of its own
-(`optimizer/kappa=huber`), and its default is the class of the default instance in the signature.
+(`optimizer/kappa=huber`), and its default is the class of the default instance in the signature. A constructor that
+hands `**rest` on to its base class has the base's parameters as its own, with the defaults that it does not repeat.
 """
 
 from __future__ import annotations
@@ -205,20 +206,36 @@ def kind_of_base(annotation: Any) -> str | None:
 
 
 def _fields(target: Callable[..., Any], late: tuple[str, ...]) -> dict[str, Field]:
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
-    hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Field] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name == "self" or name in late:
-            continue
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            if function is object.__init__ or getattr(function, "__module__", "").startswith("torch"):
+    for function in _signatures(target):
+        hints = get_type_hints(function, include_extras=True)
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name in ("self", *late, *fields) or parameter.kind is parameter.VAR_KEYWORD:
                 continue
-            raise TypeError(f"{target!r}: *{name} cannot be configured; name the parameters")
-        if name not in hints:
-            raise TypeError(f"{target!r}: parameter '{name}' needs a type annotation")
-        fields[name] = Field(hints[name], parameter.default, kind_of_base(hints[name]))
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                raise TypeError(f"{target!r}: *{name} cannot be configured; name the parameters")
+            if name not in hints:
+                raise TypeError(f"{target!r}: parameter '{name}' needs a type annotation")
+            fields[name] = Field(hints[name], parameter.default, kind_of_base(hints[name]))
     return fields
+
+
+def _signatures(target: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """The functions whose parameters configure a part: its constructor, and those that its `**rest` is handed on to."""
+    if not inspect.isclass(target):
+        own = [target]
+    else:
+        own = [vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base)]
+    hands_on = False
+    for function in own:
+        if function is object.__init__ or getattr(function, "__module__", "").startswith("torch"):
+            break
+        yield function
+        hands_on = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+        if not hands_on:
+            break
+    if hands_on:
+        raise TypeError(f"{target!r}: nothing takes its ** parameters; name the parameters")
 
 
 def _plain(value: Any) -> Any:

@@ -177,7 +177,7 @@ def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | 
     inputs = {name: input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
     if "data" in built:
         built["data"].load(seeds)
-    module.attach(seeds, Budget(**config["budget"]), built, inputs)
+    module.attach(seeds, Budget(**config["budget"]), built, inputs, config["trainer"].get("clip_norm"))
     module.build()
     if config["trainer"]["precision"] == "64":
         module.double()  # Lightning would convert only inside `fit`, after a checkpoint has been loaded and rounded

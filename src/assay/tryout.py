@@ -31,7 +31,7 @@ def reduce(config: Mapping[str, Any]) -> dict[str, Any]:
     small = {kind: _reduced(kind, node) if kind in KINDS else node for kind, node in config.items()}
     batch = config["budget"]["batch"]
     small["budget"] = {"steps": 1, "epochs": None, "batch": min(batch, BATCH) if batch else None}
-    small["trainer"] = {"device": "cpu", "precision": "32", "threads": 1}
+    small["trainer"] = {**config["trainer"], "device": "cpu", "precision": "32", "threads": 1}
     return small
 
 
@@ -93,7 +93,7 @@ def _built(config: Mapping[str, Any], store: Store, folder: Path) -> PaperModule
     if "data" in module.takes:
         built["data"] = _data(config)
     inputs = {name: input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
-    module.attach(Seeds(config["seed"]), Budget(**config["budget"]), built, inputs)
+    module.attach(Seeds(config["seed"]), Budget(**config["budget"]), built, inputs, config["trainer"].get("clip_norm"))
     module.build()
     return module
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -126,3 +126,29 @@ def test_whole_numbers_become_floats_where_floats_are_meant(value):
 @given(st.lists(st.integers(), max_size=5))
 def test_tuples_and_lists_are_one_value(values):
     assert check_value(list[int], values, "x") == check_value(list[int], tuple(values), "x") == values
+
+
+def test_rest_parameters_are_the_base_classes_with_its_own_defaults_first(kinds):
+    shapes, _ = kinds
+
+    class Ring(shapes["square"].target):
+        def __init__(self, width: int, style: Literal["sharp", "soft"] = "soft", **rest: Any) -> None:
+            super().__init__(style=style, **rest)
+            self.width = width
+
+    shapes.register("ring")(Ring)
+    assert shapes["ring"].defaults() == {"name": "ring", "width": "???", "style": "soft", "side": "???"}
+    ring = shapes.build({"name": "ring", "width": 2, "side": 5})
+    assert (ring.width, ring.side, ring.style) == (2, 5, "soft")
+    with pytest.raises(UserError, match=r"shape.side=long: expected int"):
+        shapes.build({"name": "ring", "width": 2, "side": "long"})
+
+
+def test_rest_parameters_that_nobody_takes_are_refused(kinds):
+    shapes, _ = kinds
+    with pytest.raises(TypeError, match="name the parameters"):
+
+        @shapes.register("open")
+        class Open(shapes.base):
+            def __init__(self, **anything: Any) -> None:
+                self.anything = anything

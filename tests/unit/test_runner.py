@@ -7,6 +7,7 @@ import torch
 
 from assay import compose, runner
 from assay.attest import compare
+from assay.errors import UserError
 from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
 from assay.records import Store
 
@@ -195,3 +196,23 @@ def test_grids_of_steps_hold_both_ends(total):
 
 def test_modules_register_under_the_kind_module():
     assert "classifier" in modules
+
+
+def test_clipping_bounds_the_gradient_and_is_a_run_of_its_own():
+    clipped, free = config_of(trainer__clip_norm=1e-3), config_of()
+    assert compose.signature(clipped) != compose.signature(free)
+    without = {**free, "trainer": {k: v for k, v in free["trainer"].items() if k != "clip_norm"}}
+    assert compose.signature(without) == compose.signature(free)  # records from before keep their names
+    norms = {}
+    for name, config in (("clipped", clipped), ("free", free)):
+        module = runner.build(config)
+        module.advance(0, 1)
+        norms[name] = torch.cat([p.grad.flatten() for p in module.parameters()]).norm().item()
+    assert norms["free"] > 1e-2
+    assert norms["clipped"] == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, "far", True])
+def test_a_bound_that_is_none_is_refused(value):
+    with pytest.raises(UserError, match=r"trainer.clip_norm=.*expected a positive number"):
+        config_of(trainer__clip_norm=value)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from assay.data.base import data
 from assay.data.fetcher import Copy, File, Resource, declare
-from assay.data.labelled import LabelledData, Noise, Pool, Prepare, Size
+from assay.data.labelled import LabelledData, Pool, Prepare
 
 Scale = Literal["unit", "standard"]
 
@@ -39,25 +39,11 @@ class ImageData(LabelledData):
     def __init__(
         self,
         *,
-        train: Size = None,
-        val: Size = 0,
-        test: Size = None,
         flatten: bool = True,
         scale: Scale = "unit",
-        stratify: bool = False,
-        noise: Noise = "none",
-        noise_level: float = 0.0,
-        noise_classes: list[int] | None = None,
+        **splits: Any,
     ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
+        super().__init__(**splits)
         self.flatten, self.scale = flatten, scale
 
     def prepare(self, x: Tensor) -> Prepare:

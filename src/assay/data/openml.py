@@ -17,7 +17,7 @@ import torch
 
 from assay.data.base import data
 from assay.data.fetcher import data_folders
-from assay.data.labelled import Noise, Pool, Size
+from assay.data.labelled import Pool
 from assay.data.tabular import TabularData
 from assay.errors import DataMissing
 from assay.seeds import Seeds
@@ -82,29 +82,6 @@ class _FetchedData(TabularData):
 
     features: int
 
-    def __init__(
-        self,
-        *,
-        train: Size = None,
-        val: Size = 0,
-        test: Size = None,
-        standardise: bool = True,
-        stratify: bool = True,
-        noise: Noise = "none",
-        noise_level: float = 0.0,
-        noise_classes: list[int] | None = None,
-    ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            standardise=standardise,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
-
     def synthetic(self, seeds: Seeds, n: int) -> None:
         """Fill the splits with n normal rows each."""
         generator = seeds.torch("synthetic")
@@ -117,29 +94,8 @@ class _FetchedData(TabularData):
 class OpenMLData(_FetchedData):
     """A table from OpenML. Letter's last 5,000 rows and vowel's marked rows are test data; ALOI has none of its own."""
 
-    def __init__(
-        self,
-        *,
-        table: Literal["letter", "vowel", "aloi"],
-        train: Size = None,
-        val: Size = 0,
-        test: Size = None,
-        standardise: bool = True,
-        stratify: bool = True,
-        noise: Noise = "none",
-        noise_level: float = 0.0,
-        noise_classes: list[int] | None = None,
-    ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            standardise=standardise,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
+    def __init__(self, *, table: Literal["letter", "vowel", "aloi"], **splits: Any) -> None:
+        super().__init__(**splits)
         self.table = table
         known = TABLES[table]
         self.classes, self.features, self.noise_table = known.classes, known.features, known.noise
@@ -190,28 +146,8 @@ class Newsgroups(_FetchedData):
     features = 130_107
     noise_table = _swaps(20, (2, 5), (3, 4), (7, 8), (9, 10), (11, 12), (15, 18))
 
-    def __init__(
-        self,
-        *,
-        train: Size = None,
-        val: Size = 0,
-        test: Size = None,
-        standardise: bool = False,
-        stratify: bool = True,
-        noise: Noise = "none",
-        noise_level: float = 0.0,
-        noise_classes: list[int] | None = None,
-    ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            standardise=standardise,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
+    def __init__(self, *, standardise: bool = False, **splits: Any) -> None:
+        super().__init__(standardise=standardise, **splits)
 
     def read(self) -> tuple[Pool, Pool | None]:
         """Fetch and count it, once a process."""

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.base import data
-from assay.data.labelled import LabelledData, Noise, Pool, Prepare, Size
+from assay.data.labelled import LabelledData, Pool, Prepare, Size
 from assay.errors import DataMissing, unknown
 
 
@@ -33,24 +33,11 @@ class TabularData(LabelledData):
     def __init__(
         self,
         *,
-        train: Size,
-        val: Size,
-        test: Size,
-        standardise: bool,
-        stratify: bool,
-        noise: Noise,
-        noise_level: float,
-        noise_classes: list[int] | None,
+        standardise: bool = True,
+        stratify: bool = True,
+        **splits: Any,
     ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
+        super().__init__(stratify=stratify, **splits)
         self.standardise = standardise
 
     def prepare(self, x: Tensor) -> Prepare:
@@ -73,25 +60,10 @@ class SklearnData(TabularData):
         self,
         *,
         table: Literal["breast_cancer", "digits", "wine", "iris", "diabetes"],
-        train: Size = None,
-        val: Size = 0,
         test: Size = 0.25,
-        standardise: bool = True,
-        stratify: bool = True,
-        noise: Noise = "none",
-        noise_level: float = 0.0,
-        noise_classes: list[int] | None = None,
+        **splits: Any,
     ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            standardise=standardise,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
+        super().__init__(test=test, **splits)
         self.table, self.classes = table, SKLEARN_CLASSES[table]
 
     def read(self) -> tuple[Pool, Pool | None]:
@@ -129,25 +101,10 @@ class KeelData(TabularData):
         *,
         table: str,
         collection: Literal["balanced", "imbalanced"] = "balanced",
-        train: Size = None,
-        val: Size = 0,
         test: Size = 0.25,
-        standardise: bool = True,
-        stratify: bool = True,
-        noise: Noise = "none",
-        noise_level: float = 0.0,
-        noise_classes: list[int] | None = None,
+        **splits: Any,
     ) -> None:
-        super().__init__(
-            train=train,
-            val=val,
-            test=test,
-            standardise=standardise,
-            stratify=stratify,
-            noise=noise,
-            noise_level=noise_level,
-            noise_classes=noise_classes,
-        )
+        super().__init__(test=test, **splits)
         self.table, self.collection = table, collection
 
     def read(self) -> tuple[Pool, Pool | None]:
