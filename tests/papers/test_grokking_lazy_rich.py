@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import run
 
 from assay import compose
 from assay.data import Modular
@@ -54,21 +55,6 @@ def attached(module, seed, budget, parts):
     parts["data"].load(Seeds(seed))
     module.attach(Seeds(seed), budget, parts, {})
     module.build()
-    return module
-
-
-def run(module, until=None):
-    """What the runner does with a module, without Lightning."""
-    if module.steps_done == 0:
-        module.take_measurement()
-    measured = set(module.measure_at(module.total))
-    for block in module.blocks():
-        module.training_step(block, 0)
-        if module.steps_done in measured:
-            module.take_measurement()
-        if until is not None and module.steps_done >= until:
-            return module
-    module.finish()
     return module
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import run
 
 from assay import compose
 from assay.losses.ldr import ldr_kl, next_temperature, normalised
@@ -48,21 +49,6 @@ def attached(rows, network, loss, budget, module, seed, load, *how):
     made.attach(Seeds(seed), budget or Budget(steps=30, batch=50), parts, {})
     made.build()
     return made
-
-
-def run(module, until=None):
-    """What the runner does with a module, without Lightning."""
-    if module.steps_done == 0:
-        module.take_measurement()
-    measured = set(module.measure_at(module.total))
-    for block in module.blocks():
-        module.training_step(block, 0)
-        if module.steps_done in measured:
-            module.take_measurement()
-        if until is not None and module.steps_done >= until:
-            return module
-    module.finish()
-    return module
 
 
 def table(rows, **columns):

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from plain import run
 
 from assay.bandits import ChebCB, Fixed, Oracle, TsallisINF, TsallisINFBins, TsallisINFCode
 from assay.claims import Exact
@@ -61,21 +62,6 @@ def learners(name, folder, seed=1, **data):
 def heat(name="cheb_cb", steps=60, **how):
     bandits = {**LEARNERS, "cheb_cb": lambda: ChebCB(degree=6, low=0.0, high=10.0)}
     return attached(Heat(**{"nx": 6, **how}), {"bandit": bandits[name]()}, Budget(steps=steps))
-
-
-def run(module, until=None):
-    """What the runner does with a module, without Lightning."""
-    if module.steps_done == 0:
-        module.take_measurement()
-    measured = set(module.measure_at(module.total))
-    for block in module.blocks():
-        module.training_step(block, 0)
-        if module.steps_done in measured:
-            module.take_measurement()
-        if until is not None and module.steps_done >= until:
-            return module
-    module.finish()
-    return module
 
 
 def resumed(make, until):

@@ -28,9 +28,8 @@ def prob(scores: Tensor, y: Tensor) -> Tensor:
     return log_prob(scores, y).exp()
 
 
-@losses.register("cs", source="Crammer & Singer, JMLR 2001")
-class CSLoss(Loss):
-    """Crammer-Singer hinge: max(0, max_{k != y} (margin + f_k - f_y)).
+class MarginLoss(Loss):
+    """What the two hinges share.
 
     Args:
         margin: by how much the right class must lead.
@@ -39,6 +38,15 @@ class CSLoss(Loss):
     def __init__(self, *, margin: float = 1.0) -> None:
         super().__init__()
         self.margin = margin
+
+
+@losses.register("cs", source="Crammer & Singer, JMLR 2001")
+class CSLoss(MarginLoss):
+    """Crammer-Singer hinge: max(0, max_{k != y} (margin + f_k - f_y)).
+
+    Args:
+        margin: see `MarginLoss`.
+    """
 
     def forward(self, scores: Tensor, y: Tensor, index: Tensor | None = None) -> Tensor:
         """Per-sample losses [B] of scores [B, K] and classes y [B]."""
@@ -46,16 +54,12 @@ class CSLoss(Loss):
 
 
 @losses.register("ww", source="Weston & Watkins, ESANN 1999")
-class WWLoss(Loss):
+class WWLoss(MarginLoss):
     """Weston-Watkins hinge, averaged over classes: (1/K) sum_{k != y} max(0, margin + f_k - f_y).
 
     Args:
-        margin: by how much the right class must lead.
+        margin: see `MarginLoss`.
     """
-
-    def __init__(self, *, margin: float = 1.0) -> None:
-        super().__init__()
-        self.margin = margin
 
     def forward(self, scores: Tensor, y: Tensor, index: Tensor | None = None) -> Tensor:
         """Per-sample losses [B] of scores [B, K] and classes y [B]."""
