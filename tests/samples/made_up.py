@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import polars as pl
-import pytest
 
 from assay.claims import (
     Amendment,
@@ -24,7 +23,6 @@ from assay.claims import (
     between,
     difference,
     exact,
-    judge,
     scalar,
     unit,
 )
@@ -261,30 +259,3 @@ def make_details(results):
         }
         for row in results.runs.iter_rows(named=True)
     }
-
-
-@pytest.fixture(scope="session")
-def results():
-    return make_results()
-
-
-@pytest.fixture(scope="session")
-def verdicts(results):
-    return judge(results, *claims_and_checks())
-
-
-@pytest.fixture(scope="session")
-def details(results):
-    return make_details(results)
-
-
-@pytest.fixture(scope="session")
-def figures():
-    return FIGURES
-
-
-@pytest.fixture
-def evil():
-    """Results, verdicts and details in which every text holds markup."""
-    found = make_results(text=EVIL)
-    return found, judge(found, *claims_and_checks(EVIL)), make_details(found)
