@@ -24,16 +24,20 @@ def load(paper: str, scale: str = "desk", table: str = "runs") -> polars.DataFra
     Raises:
         UserError: an unknown paper, scale or table.
     """
-    from assay import places
+    from assay import sources
     from assay.errors import unknown
-    from assay.reproduce import Session
-    from assay.results import Results
+    from assay.parts import check_paper
+    from assay.study import SCALES
 
+    check_paper(paper)
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
     if table not in ("runs", "units", "curves"):
         raise unknown("table", table, ("runs", "units", "curves"))
-    results = Session(paper, scale).results()
-    committed = places.PAPERS / paper / "results" / scale
-    if results.runs.is_empty() and (committed / "results.json").exists():
-        results = Results.load(committed)
+    results = sources.local(paper, scale) or sources.committed(paper, scale)
+    if results is None:
+        import polars as pl
+
+        return pl.DataFrame()
     frame: polars.DataFrame = getattr(results, table)
     return frame

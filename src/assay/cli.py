@@ -442,20 +442,13 @@ def report(
     assay report lion_k --committed  the same from papers/lion_k/results
     """
     from assay.report.terminal import print_verdicts
-    from assay.reproduce import draw, judge_paper, write_json, write_report
+    from assay.reproduce import write_report
 
     session = _session(paper, scale)
     if committed:
-        from assay import places
-        from assay.results import Results
+        from assay.committed import write_page
 
-        folder = places.PAPERS / paper / "results" / scale
-        if not (folder / "results.json").exists():
-            raise UserError(f"{paper} has no committed results at scale {scale}")
-        results = Results.load(folder)
-        verdicts = judge_paper(paper, results)
-        write_json(session.report_folder / "verdicts.json", verdicts)
-        draw(paper, results, verdicts, session.report_folder, {})
+        verdicts = write_page(session)
     else:
         verdicts = write_report(session)
     if as_json:
@@ -464,6 +457,33 @@ def report(
     console = _console()
     print_verdicts(verdicts, console)
     console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
+
+
+@app.command()
+def figures(
+    paper: Paper,
+    scale: Scale = "desk",
+    format: Annotated[str, typer.Option("--format", "-f", help="pdf, png or svg.")] = "pdf",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder; reports/PAPER/SCALE/figures if none.")
+    ] = None,
+) -> None:
+    """Write a paper's figures as files, from this machine's records or else the committed results.
+
+    \b
+    assay figures lion_k                       PDFs for an appendix, in reports/lion_k/desk/figures
+    assay figures lion_k --format png -o img   pictures in img/
+    """
+    from assay.figures import write_figures
+
+    session = _session(paper, scale)
+    written, left_out = write_figures(paper, scale, out or session.report_folder / "figures", format)
+    for path in written:
+        print(path)
+    for name, reason in left_out.items():
+        print(f"left out {name}: {reason}", file=sys.stderr)
+    if not written:
+        raise UserError(f"{paper}: nothing could be drawn from the {scale} results")
 
 
 @app.command("list")
@@ -487,13 +507,20 @@ def parts(
 
 @app.command()
 def board() -> None:
-    """Write the board over all papers: reports/index.html, and the table in README.md."""
+    """Write the board over all papers: reports/index.html, and the table in README.md.
+
+    Papers with committed results get the pages that the board leads to, unless this machine's runs have made them.
+    """
     from assay import places
+    from assay.committed import write_missing_pages
     from assay.report.board import update_readme, write_board
 
+    console = _console()
+    for page in write_missing_pages():
+        console.print(f"page: {page}", soft_wrap=True)
     write_board(places.reports() / "index.html")
     update_readme()
-    _console().print(f"board: {places.reports() / 'index.html'}", soft_wrap=True)
+    console.print(f"board: {places.reports() / 'index.html'}", soft_wrap=True)
 
 
 @app.command()

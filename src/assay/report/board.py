@@ -23,6 +23,9 @@ SCALES = ("desk", "paper")
 
 OTHERS = "others"
 
+COMMITTED = "committed"
+"""What `verdicts.json` beside a page says under `from` where the page shows committed results."""
+
 Claims = list[dict[str, Any]]
 
 
@@ -190,9 +193,10 @@ def _marks(slug: str, scale: str, papers: Path, reports: Path | None) -> Marks |
     if reports is not None:
         places_to_look.insert(0, (reports / slug / scale / "verdicts.json", True))
     for path, local in places_to_look:
-        if path.exists():
+        content = json.loads(path.read_text()) if path.exists() else None
+        if content is not None and not (local and content.get("from") == COMMITTED):
             keys = ("id", "statement", "verdict")
-            claims = [{key: claim[key] for key in keys} for claim in json.loads(path.read_text())["claims"]]
+            claims = [{key: claim[key] for key in keys} for claim in content["claims"]]
             return Marks(scale, claims, local, _page(slug, scale, reports))
     return None
 

@@ -126,15 +126,30 @@ def render(
 
 
 def save(
-    specs: ModuleType | Iterable[Spec], results: Results, folder: Path, *, format: Literal["svg", "pdf", "png"] = "svg"
+    specs: ModuleType | Iterable[Spec],
+    results: Results,
+    folder: Path,
+    *,
+    format: Literal["svg", "pdf", "png"] = "svg",
+    left_out: dict[str, str] | None = None,
 ) -> list[Path]:
-    """Write figures as files on white, for a README or a paper's appendix; those that lack data are left out."""
+    """Write figures as files on white, for a README or a paper's appendix; those that lack data are left out.
+
+    Args:
+        specs: which; a module stands for all that it declares.
+        results: from what.
+        folder: where to; the files are named by the figures' ids.
+        format: of the files.
+        left_out: gets, by id, why a figure was left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for spec in _listed(specs):
         try:
             content = _bytes(spec(results), format, facecolor=style.PAPER)
-        except MissingData:
+        except MissingData as reason:
+            if left_out is not None:
+                left_out[spec.id] = str(reason)
             continue
         path = folder / f"{spec.id}.{format}"
         path.write_bytes(content)
