@@ -158,6 +158,8 @@ def reproduce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its cost; run nothing.")] = False,
     keep_stale: Annotated[bool, typer.Option(help="Accept records made by older code; the page marks them.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Repeat finished runs, too.")] = False,
+    profile: Annotated[str, typer.Option(help="On Slurm: one of slurm/profiles.")] = "default",
+    detach: Annotated[bool, typer.Option("--detach", help="On Slurm: submit, print the sweep's id and end.")] = False,
 ) -> None:
     """Run what is missing of a paper, judge its claims, write its page.
 
@@ -166,12 +168,15 @@ def reproduce(
     assay reproduce lion_k --dry-run             what that would run, and what it costs
     assay reproduce lion_k --scale smoke         seconds; shows that everything works
     assay reproduce lion_k -e net --seeds 20     more seeds of one experiment
+    assay reproduce saf --scale paper --launcher slurm --detach      on a cluster; then: assay status
     """
     session = _session(paper, scale, experiment, seeds, overrides, keep_stale)
-    if launcher != "local":
+    if launcher not in ("local", "slurm"):
         from assay.errors import unknown
 
-        raise unknown("launcher", launcher, ["local"])
+        raise unknown("launcher", launcher, ["local", "slurm"])
+    if launcher == "local" and detach:
+        raise UserError("--detach needs --launcher slurm; a local sweep ends with its terminal")
     if workers < 0:
         raise UserError(f"--workers {workers}: expected zero or more")
     if dry_run:
@@ -181,7 +186,9 @@ def reproduce(
     from assay.finished import still_finished
 
     verdicts = None if again else still_finished(session)
-    if verdicts is None:
+    if verdicts is None and launcher == "slurm":
+        _reproduce_on_slurm(session, profile, detach)
+    elif verdicts is None:
         _reproduce(session, workers, again)
     else:
         _show(session, verdicts)
@@ -229,11 +236,10 @@ def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
 
 def _reproduce(session: Session, workers: int, again: bool) -> None:
     from assay import places
-    from assay.finished import remember
     from assay.housekeeping import fetch_needed
     from assay.launch.local import Pool, default_workers, needs_spawn
     from assay.progress import Display, clock
-    from assay.reproduce import estimate, sweep, write_report
+    from assay.reproduce import estimate, sweep
 
     console = _console()
     plan = session.plan()
@@ -264,6 +270,16 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     if swept.interrupted:
         left = sum(1 for state in swept.states.values() if state != "done")
         raise RunInterrupted(f"interrupted; finished runs are kept, {left} are open. Go on with the same command.")
+    _conclude(session, swept)
+
+
+def _conclude(session: Session, swept: Any) -> None:
+    """Judge and draw what a sweep came to; failed runs are one line and exit code 1."""
+    from assay.finished import remember
+    from assay.progress import clock
+    from assay.reproduce import write_report
+
+    console = _console()
     whole = dataclasses.replace(session, experiments=())
     verdicts = write_report(whole)
     _show(whole, verdicts)
@@ -279,6 +295,37 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
         names = "; ".join(f"{signature} ({cell_name(where[signature][0])})" for signature, _ in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
         raise RunFailed(f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.")
+
+
+def _reproduce_on_slurm(session: Session, profile_name: str, detach: bool) -> None:
+    from assay.housekeeping import fetch_needed
+    from assay.launch import cluster, profiles
+    from assay.launch.watching import Display
+
+    console = _console()
+    profile = profiles.load(profile_name)
+    plan = session.plan()
+    states = session.states(plan)
+    open_runs = session.todo(plan, states)
+    cluster.see_that_it_fits(profile, session.paper, session.scale, open_runs)
+    if open_runs or plan.blocked:
+        console.print(f"{session.paper} ({session.scale}): {_words(session.counts(plan, states))}")
+    found = cluster.attach(session, profile_name, profile)
+    display = Display(console)
+    launcher = cluster.launcher_for(session, found, profile, report=display, wait=not detach)
+    with display.showing():
+        swept = cluster.run(session, launcher, fetch_needed)
+    if launcher.cancelled or any(o.state == "interrupted" for o in launcher.outcomes.values()):
+        raise RunInterrupted(f"sweep {found.id} was cancelled; finished runs are kept. Go on with the same command.")
+    if launcher.stopping:
+        follower = cluster.detach(found, profile, launcher)
+        more = "" if follower is None else f" (job {follower} goes on with it)"
+        text = f"sweep {found.id}: {len(launcher.on_the_way)} runs on their way{more}; `assay status {found.id}`"
+        if not detach:
+            raise RunInterrupted(f"detached from {text}, or the same command waits for it again")
+        print(text)
+        return
+    _conclude(session, swept)
 
 
 class RunInterrupted(RunFailed):
@@ -361,18 +408,23 @@ def run(
 
 @app.command()
 def status(
-    paper: Annotated[str | None, typer.Argument(help="A paper's slug; all papers if none.")] = None,
+    paper: Annotated[str | None, typer.Argument(help="A paper's slug or a sweep's id; all papers if none.")] = None,
     scale: Scale = "desk",
     as_json: AsJson = False,
     runs: Annotated[bool, typer.Option("--runs", help="One row a run.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Of a sweep: look again until it has ended.")] = False,
 ) -> None:
-    """How far each paper, or each experiment of one, is.
+    """How far each paper, each experiment of one, or a sweep on a cluster is.
 
     \b
-    assay status                     all papers
+    assay status                     all papers, and the sweeps on a cluster
     assay status lion_k              the experiments of one
     assay status lion_k --runs       its runs
+    assay status lion_k-desk         a sweep: its runs, the scheduler's word, the reasons of failures
     """
+    if paper is not None and "-" in paper:
+        _sweep_status(paper, as_json, runs, watch)
+        return
     if paper is None:
         rows = []
         from assay.parts import papers
@@ -382,6 +434,8 @@ def status(
             plan = session.plan()
             rows.append({"paper": slug, "runs": len(plan.runs), **session.counts(plan, session.states(plan))})
         _table(rows, as_json, ["paper", "runs", "done", "stale", "failed", "missing", "blocked"])
+        if not as_json:
+            _print_sweeps()
         return
     session = _session(paper, scale)
     plan = session.plan()
@@ -415,6 +469,57 @@ def status(
     _table(
         list(by.values()), as_json, ["experiment", "runs", "done", "running", "stale", "failed", "missing", "blocked"]
     )
+
+
+def _print_sweeps() -> None:
+    from assay.launch.sweeps import all_sweeps
+
+    found = all_sweeps()
+    if found:
+        from assay.launch.watching import rows, summary
+
+        for sweep in found:
+            print(summary(sweep, rows(sweep)))
+
+
+def _sweep_status(name: str, as_json: bool, every: bool, watch: bool) -> None:
+    import time
+
+    from assay.launch.accounting import words_of
+    from assay.launch.sweeps import find
+    from assay.launch.watching import COLUMNS, overview, rows, summary
+
+    sweep = find(name)
+    while True:
+        found = rows(sweep)
+        if as_json:
+            print(json.dumps(found, indent=1))
+            return
+        shown = found if every else overview(found)
+        if shown:
+            _table(shown, False, COLUMNS)
+        print(summary(sweep, found))
+        if not watch or not any(row["state"] in ("waiting", "running") for row in found):
+            print(words_of(sweep))
+            return
+        time.sleep(5.0)
+        print()
+
+
+@app.command()
+def cancel(sweep: Annotated[str, typer.Argument(help="A sweep's id; `assay status` lists them.")]) -> None:
+    """Cancel a sweep's waiting and running tasks; finished runs are kept, and `reproduce` goes on with the others."""
+    from assay.launch import site
+    from assay.launch.sweeps import find
+
+    found = find(sweep)
+    site.require()
+    found.cancel()
+    queue = site.queue() or {}
+    jobs = {job.id for job in found.jobs() if job.id}
+    tasks = [name for name in queue if name.partition("_")[0] in jobs]
+    site.cancel([*sorted({name.partition("_")[0] for name in tasks}), *site.named(f"{found.id}.next")])
+    print(f"cancelled {len(tasks)} tasks of {found.id}")
 
 
 def _reason(session: Session, signature: str | None) -> str:
@@ -484,6 +589,37 @@ def figures(
         print(f"left out {name}: {reason}", file=sys.stderr)
     if not written:
         raise UserError(f"{paper}: nothing could be drawn from the {scale} results")
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="local, committed, a commit, a folder, or a scale.", metavar="A")],
+    b: Annotated[str, typer.Argument(help="The same; what moved from A to B is shown.", metavar="B")],
+    paper: Annotated[list[str] | None, typer.Option("--paper", "-p", help="Only this paper; repeatable.")] = None,
+    scale: Scale = "desk",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything moved beyond noise.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which verdicts and numbers moved between two sets of results, and whether beyond noise.
+
+    \b
+    assay compare committed local -p lion_k      what a refactor or a new torch did to your runs
+    assay compare v1.0 HEAD                      the committed results of two commits
+    assay compare smoke desk -p lion_k           two scales
+    assay compare outputs ../other/outputs       two folders of records, or of published results
+    """
+    from assay.compare import comparisons
+    from assay.report.moves import print_comparison
+    from assay.report.terminal import make_console
+
+    found = list(comparisons(a, b, paper or [], scale))
+    if as_json:
+        print(json.dumps([one.as_dict() for one in found], indent=1))
+    else:
+        for one in found:
+            print_comparison(one, a, b, make_console())
+    if strict and any(one.moved for one in found):
+        raise RunFailed("something moved: " + ", ".join(one.paper for one in found if one.moved))
 
 
 @app.command("list")
