@@ -152,7 +152,7 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=500
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
-JobAcctGatherParams=OverMemoryKill
+JobAcctGatherParams=UsePss,OverMemoryKill
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=100000
 SlurmctldParameters=preempt_send_user_signal

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import subprocess
@@ -25,6 +26,9 @@ from assay import places
 
 CORE = ("assay.module", "assay.seeds")
 """Core numerics: every run depends on these modules whole."""
+
+COMMIT_FILE = "commit.json"
+"""Lies in a copy of the sources and says which commit they are of."""
 
 NOT_NUMERIC = ("assay.registry", "assay.errors", "assay.records", "assay.launch", "assay.report", "assay.cli")
 """Modules whose content cannot change a run's numbers; definitions in them are not followed."""
@@ -217,7 +221,11 @@ def forget() -> None:
 
 @functools.cache
 def commit() -> dict[str, Any]:
-    """The checkout's commit, and whether tracked files differ from it."""
+    """The checkout's commit, and whether tracked files differ from it; of a copy, those of its original."""
+    noted = places.ROOT / COMMIT_FILE
+    if noted.exists():
+        original: dict[str, Any] = json.loads(noted.read_text())
+        return original
     try:
         head = _git("rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}

@@ -38,7 +38,7 @@ MIGRATIONS: dict[int, Any] = {}
 REMEMBERED = 2000
 """Records that a store keeps in memory; with more than these, a sweep's records are read again rather than held."""
 
-FAILURES = ("oom", "nan", "timeout", "preempted", "data", "code", "disk")
+FAILURES = ("oom", "nan", "timeout", "preempted", "node", "data", "code", "disk")
 
 
 @dataclass
@@ -329,7 +329,7 @@ class Lock:
             "boot": _boot_id(),
             "pid": os.getpid(),
             "start": _process_start(os.getpid()),
-            "job": os.environ.get("SLURM_JOB_ID"),
+            "job": os.environ.get("ASSAY_JOB"),
             "beats": self._beats,
         }
         return orjson.dumps(owner)

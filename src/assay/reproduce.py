@@ -262,7 +262,7 @@ def train_command(config: Mapping[str, Any], paper: str | None = None) -> str:
 
 def estimate(session: Session, plan: Plan, states: Mapping[str, State]) -> tuple[float, int]:
     """Core-seconds that the open runs will likely take, and how many of those are a guess."""
-    known = _precedents(session, plan)
+    known = precedents(session, plan)
     overall = [s for values in known.values() for s in values]
     mean = sum(overall) / len(overall) if overall else 0.0
     total, guesses = 0.0, 0
@@ -275,8 +275,11 @@ def estimate(session: Session, plan: Plan, states: Mapping[str, State]) -> tuple
     return total, guesses
 
 
-def _precedents(session: Session, plan: Plan) -> dict[tuple[str, str], list[float]]:
-    """Seconds that earlier runs of each experiment and arm took: from the store, else from the committed results."""
+def precedents(session: Session, plan: Plan) -> dict[tuple[str, str], list[float]]:
+    """Seconds that earlier runs of each (experiment, arm) and (experiment, "") took.
+
+    They are from the store, and from the committed results.
+    """
     known: dict[tuple[str, str], list[float]] = {}
 
     def add(experiment: str, arm: str, seconds: float) -> None:

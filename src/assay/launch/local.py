@@ -28,6 +28,9 @@ from assay.study import Run
 HELD_AGAIN = 0.5
 """Seconds until a run that someone else holds is looked at again."""
 
+WORKER_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+CLUSTER_VARIABLES = ("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "SUBMITIT_", "PMI_", "PMIX_", "OMPI_")
+
 State = Literal["done", "found", "failed", "held", "interrupted", "refused"]
 
 
@@ -119,7 +122,7 @@ class Pool:
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
         def stop(number: int, frame: Any) -> None:
-            if self.stopping:  # the second time, at once
+            if self.stopping and number == signal.SIGINT:  # the second time, at once
                 raise KeyboardInterrupt
             self.stopping = True
             for worker in self.running:
@@ -160,7 +163,12 @@ class Pool:
         others = [worker.pipe for worker in self.workers] + [ours]
         args = (self.paper, self.outputs, theirs, os.getpid(), None if self.spawn else others)
         process = context.Process(target=_work, args=args, daemon=True)
-        process.start()
+        # A signal between the fork and the worker's own handlers would run the parent's handler in the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         gc.unfreeze()
         theirs.close()
         return Worker(process, ours)
@@ -233,6 +241,9 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
     stop = {"asked": False}
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.update(asked=True))
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster's warning; the parent deals with it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WORKER_SIGNALS)
+    forget_cluster()
     from assay import compose, runner
 
     compose.load(paper)
@@ -251,6 +262,9 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
 
     while True:
         try:
+            while not pipe.poll(0.5):
+                if orphaned():
+                    return
             message = pipe.recv()
         except (EOFError, OSError):
             return
@@ -281,6 +295,14 @@ def _one(runner: Any, store: Store, signature: str, config: dict[str, Any], hook
     if record.status == "failed":
         return "failed", f"{record.failure['class']}: {record.failure['message']}"
     return ("done" if hooks.computed else "found"), ""
+
+
+def forget_cluster() -> None:
+    """Hide a cluster's job from the runs in it: libraries would take its nodes and tasks for their own."""
+    if "SLURM_JOB_ID" in os.environ:
+        os.environ["ASSAY_JOB"] = os.environ["SLURM_JOB_ID"]
+    for name in [name for name in os.environ if name.startswith(CLUSTER_VARIABLES)]:
+        del os.environ[name]
 
 
 def default_workers() -> int:
