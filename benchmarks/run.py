@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,6 @@ def step() -> dict[str, Any]:
         ]
     )
     module = runner.build(compose.assemble(choices, values, 1))
-    trainer = runner.make_trainer(compose.assemble(choices, values, 1), [])
     x, y = module.data.train.x, module.data.train.y
     net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
@@ -86,8 +86,9 @@ def step() -> dict[str, Any]:
     def ours(steps: int) -> None:
         module.steps_done = 0
         module.budget = type(module.budget)(steps=steps, batch=64)
-        trainer.fit_loop.epoch_progress.reset()
-        runner.make_trainer(compose.assemble(choices, values, 1), []).fit(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            runner.make_trainer(compose.assemble(choices, values, 1), []).fit(module)
 
     bare(50), ours(50)
     times: dict[str, list[float]] = {"bare": [], "ours": [], "fixed": []}

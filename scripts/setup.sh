@@ -26,4 +26,10 @@ if command -v uv >/dev/null; then uv=$(command -v uv); elif [ ! -x "$uv" ]; then
 fi
 "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.lock
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
+# Compile what every command imports, also where the user's Python is told to write no bytecode: without it each start
+# of a process takes several times as long, and a sweep's workers with it.
+env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c '
+import assay.reproduce, assay.train, assay.report.page, matplotlib.backends.backend_svg
+import polars, pytest, scipy.optimize, scipy.stats, sklearn.datasets, torch._dynamo, torchmetrics, wandb
+'
 touch "$venv/.ready"

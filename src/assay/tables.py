@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from assay.records import Record, Store
@@ -15,26 +17,70 @@ from assay.study import Cell, Plan
 
 def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
     """The tables of a plan's finished evaluation cells, and what is missing."""
-    cells = [cell for cell in plan.evaluation() if cell.signature is not None and states[cell.signature] == "done"]
-    records = [store.read(cell.signature) for cell in cells if cell.signature is not None]
-    pairs = [(cell, record) for cell, record in zip(cells, records, strict=True) if record is not None]
-    keys = [_keys(cell) for cell, _ in pairs]
+    gathered = _Gathered()
+    for cell in plan.evaluation():
+        if cell.signature is not None and states[cell.signature] == "done":
+            record = store.read(cell.signature)
+            if record is not None:
+                gathered.add(_keys(cell), record)
     return Results(
         plan.paper,
         plan.scale,
-        runs=frame(
-            [
-                {**key, **record.scalars, "seconds": record.provenance.get("seconds")}
-                for key, (_, record) in zip(keys, pairs, strict=True)
-            ]
-        ),
-        units=_units(keys, [record for _, record in pairs]),
-        curves=_curves(keys, [record for _, record in pairs]),
+        runs=frame(gathered.runs),
+        units=gathered.unit_table(),
+        curves=gathered.curve_table(),
         expected=_expected(plan, states, store),
         selections=_selections(plan),
         failures=_failures(plan, store, states),
-        facts=_facts([record for _, record in pairs]),
+        facts=_facts(gathered.provenance),
     )
+
+
+class _Gathered:
+    """What is taken out of records, one at a time, so that ten thousand of them need not be in memory together."""
+
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
+        self.provenance: dict[str, Mapping[str, Any]] = {}
+        self.units: list[Mapping[str, Any]] = []
+        self.unit_owner: list[int] = []
+        self.curve: list[str] = []
+        self.curve_owner = array("q")
+        self.lengths = array("q")
+        self.steps = array("q")
+        self.values = array("d")
+
+    def add(self, keys: dict[str, Any], record: Record) -> None:
+        """Take a record that fills one place of the study."""
+        owner = len(self.keys)
+        self.keys.append(keys)
+        self.runs.append({**keys, **record.scalars, "seconds": record.provenance.get("seconds")})
+        self.provenance[record.signature] = record.provenance
+        self.units += record.units
+        self.unit_owner += [owner] * len(record.units)
+        for curve, line in record.curves.items():
+            self.curve.append(curve)
+            self.curve_owner.append(owner)
+            self.lengths.append(len(line["step"]))
+            self.steps.extend(map(int, line["step"]))
+            self.values.extend(map(float, line["value"]))
+
+    def unit_table(self) -> pl.DataFrame:
+        """One row a unit, with its run's keys where it has no column of that name itself."""
+        if not self.units:
+            return pl.DataFrame()
+        own, run = frame(self.units), frame(self.keys)[self.unit_owner]
+        clash = set(own.columns) & set(run.columns)
+        return run.drop(clash).hstack(own) if clash else run.hstack(own)
+
+    def curve_table(self) -> pl.DataFrame:
+        """One row a point."""
+        if not self.steps:
+            return pl.DataFrame()
+        lines = frame(self.keys)[list(self.curve_owner)].with_columns(pl.Series("name", self.curve))
+        points = pl.DataFrame({"step": np.frombuffer(self.steps, np.int64), "value": np.frombuffer(self.values)})
+        return lines[np.repeat(np.arange(len(self.curve)), self.lengths)].hstack(points)
 
 
 def _keys(cell: Cell) -> dict[str, Any]:
@@ -71,43 +117,6 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     if kinds <= {int, float}:
         return pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64)
     return pl.Series(name, [None if v is None else str(v) for v in values], pl.String)
-
-
-def _units(keys: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> pl.DataFrame:
-    rows, owner = [], []
-    for position, record in enumerate(records):
-        rows += record.units
-        owner += [position] * len(record.units)
-    if not rows:
-        return pl.DataFrame()
-    own = frame(rows)
-    run = frame(keys)[owner]
-    clash = set(own.columns) & set(run.columns)
-    return run.drop(clash).hstack(own) if clash else run.hstack(own)
-
-
-def _curves(keys: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> pl.DataFrame:
-    name: list[str] = []
-    step: list[int] = []
-    value: list[float] = []
-    owner: list[int] = []
-    for position, record in enumerate(records):
-        for curve, line in record.curves.items():
-            n = len(line["step"])
-            name += [curve] * n
-            step += [int(at) for at in line["step"]]
-            value += line["value"]
-            owner += [position] * n
-    if not step:
-        return pl.DataFrame()
-    points = pl.DataFrame(
-        {
-            "name": pl.Series(name, dtype=pl.String),
-            "step": pl.Series(step, dtype=pl.Int64),
-            "value": pl.Series(value, dtype=pl.Float64, strict=False),
-        }
-    )
-    return frame(keys)[owner].hstack(points)
 
 
 def _expected(plan: Plan, states: Mapping[str, str], store: Store) -> dict[str, Expected]:
@@ -152,12 +161,11 @@ def _failures(plan: Plan, store: Store, states: Mapping[str, str]) -> list[dict[
     return rows
 
 
-def _facts(records: Sequence[Record]) -> dict[str, Any]:
-    """Provenance of the whole: what all records agree on, and the sum of their time."""
-    if not records:
+def _facts(provenance: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Provenance of the whole, from each record's by signature: what all agree on, and the sum of their time."""
+    if not provenance:
         return {}
-    # A record can fill several cells; its time counts once.
-    each = {record.signature: record.provenance for record in records}.values()
+    each = provenance.values()
     commits = sorted({str(p.get("commit")) for p in each})
     return {
         "commits": commits,
