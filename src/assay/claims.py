@@ -454,6 +454,14 @@ class Check:
         """The names of the experiments it reads."""
         return [self.experiment] if isinstance(self.experiment, str) else list(self.experiment)
 
+    @property
+    def conditions(self) -> list[Condition]:
+        """What it measures, with the bounds, whatever its kind."""
+        kind = self.kind
+        if isinstance(kind, Interval):
+            return [Condition(kind.measure, kind.bound, kind.name)]
+        return list(kind.conditions)
+
 
 def detail_of(condition: Condition) -> str:
     """A condition's name and bound, for tables."""

@@ -622,6 +622,30 @@ def compare(
         raise RunFailed("something moved: " + ", ".join(one.paper for one in found if one.moved))
 
 
+@app.command()
+def export(
+    papers: Annotated[list[str] | None, typer.Argument(help="Slugs; all papers with results if none.")] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="parquet or csv.")] = "parquet",
+    scale: Scale = "desk",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("export"),
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="local, committed, a commit or a folder; local or else committed if none."),
+    ] = None,
+) -> None:
+    """Write records as tables with a data dictionary, so that others can redo the statistics.
+
+    \b
+    assay export                               all papers with results, as parquet, in export/
+    assay export lion_k -f csv -o lion         one paper as CSV
+    assay export --from committed              what is committed, whatever was run here
+    """
+    from assay.export import export as write
+
+    for path in write(papers or [], scale, out, format, source):
+        print(path)
+
+
 @app.command("list")
 def list_papers(as_json: AsJson = False) -> None:
     """The papers, with what is known of their claims."""

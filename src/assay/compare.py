@@ -251,11 +251,9 @@ def _behind(check: Check | None, a: Results | None, b: Results | None) -> list[M
     """The numbers that a check reads, on both sides."""
     if check is None or a is None or b is None:
         return []
-    kind = check.kind
-    conditions = [Condition(kind.measure, kind.bound, kind.name)] if isinstance(kind, Interval) else kind.conditions
-    clustered = isinstance(kind, Interval) and kind.clusters
+    clustered = isinstance(check.kind, Interval) and check.kind.clusters
     moves = []
-    for condition in conditions:
+    for condition in check.conditions:
         try:
             left, right = (_values(condition, side.only(registered=True), clustered) for side in (a, b))
         except (KeyError, pl.exceptions.PolarsError):  # a column that older results do not have

@@ -1,0 +1,283 @@
+"""Records as plain tables with a data dictionary, so that others can redo the statistics without this code.
+
+README.md          what this is and how a verdict follows from the tables
+dictionary.csv     every column of every table: type, role, meaning, range
+claims, checks     what the papers say, what was asked for, what came out
+values             the numbers that each check judges: one row a unit, with the runs behind it
+records            one row a record: configuration, code, commit, versions, machine, seconds, failures
+<paper>/runs, <paper>/units, <paper>/curves      the measurements, as the checks and figures read them
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from assay import parts, sources
+from assay.claims import Check, Interval
+from assay.errors import UserError, unknown
+from assay.results import KEYS, Results
+from assay.sources import Found
+from assay.tables import frame
+
+FORMATS = ("parquet", "csv")
+
+MEANINGS = {
+    "paper": ("key", "the paper's slug"),
+    "scale": ("key", "smoke, desk or paper: how large the runs are"),
+    "experiment": ("key", "the figure, table or study of the paper that the run belongs to"),
+    "arm": ("key", "what the experiment compares: a method with its own parts and values"),
+    "seed": ("key", "the run's seed; runs of several arms with the same seed are paired"),
+    "signature": ("key", "the hash that names the run: of all that it computes"),
+    "registered": ("key", "whether it is from the seeds that give the verdict alone; others were added later"),
+    "unit": ("key", "what is replicated: a seed, or a problem, data set or architecture inside a run"),
+    "seconds": ("time", "how long the run took on its machine, in seconds"),
+    "name": ("key", "what was measured"),
+    "step": ("key", "optimizer steps, rounds or problems done when the value was measured"),
+    "value": ("measured", "the measured number"),
+    "claim": ("key", "the claim's number"),
+    "check": ("key", "the check's number; parts of one have letters"),
+    "statement": ("text", "what the paper says, or what is tested"),
+    "source": ("text", "where the paper says it"),
+    "paper_says": ("text", "the paper's own figure, where it could be read"),
+    "verdict": ("verdict", "reproduced, refuted, inconclusive or untested; empty for a check that only reports"),
+    "checks": ("text", "the checks whose verdicts make the claim's"),
+    "serves": ("text", "the claims whose verdict the check feeds; none for a test of the implementation"),
+    "kind": ("text", "exact, count, interval or report: how numbers become a verdict"),
+    "threshold": ("text", "what is asked for"),
+    "measured": ("measured", "the check's headline number"),
+    "low": ("measured", "lower end of its 95 % interval"),
+    "high": ("measured", "upper end of its 95 % interval"),
+    "n": ("measured", "independent units behind it"),
+    "p_value": ("measured", "two-sided, of the threshold; interval checks only"),
+    "survives_holm": ("verdict", "whether it also holds after Holm's correction over the paper's interval checks"),
+    "note": ("text", "why there is no verdict, or k of n"),
+    "amended": ("text", "date and reason of a change since the check was registered"),
+    "condition": ("key", "which of the check's conditions; empty where there is one"),
+    "group": ("key", "judged apart, all must hold; empty where there is one group"),
+    "bound": ("text", "the acceptance region of the condition"),
+    "holds": ("verdict", "whether this one value lies in it; an interval check looks at the mean instead"),
+    "clustered": ("text", "whether units of one seed (the part before the comma) are one unit: their mean counts"),
+    "runs": ("text", "signatures of the runs that the number comes from"),
+    "status": ("text", "done or failed"),
+    "code": ("text", "digest of the code that the run depends on"),
+    "failure": ("text", "class of failure: oom, nan, timeout, preempted, data, code or disk"),
+    "message": ("text", "what the failed run said"),
+    "finished": ("text", "when the run ended, UTC"),
+    "threads": ("text", "CPU threads of the run"),
+    "device": ("text", "cpu or cuda"),
+    "gpu": ("text", "the GPU's name"),
+    "commit": ("text", "the checkout's commit"),
+    "dirty": ("text", "whether tracked files differed from it"),
+    "versions": ("text", "of Python and the libraries that numbers depend on, as JSON"),
+    "machine": ("text", "system, processor and cores, as JSON"),
+    "config": ("text", "the run's whole configuration, as JSON"),
+}
+"""By column: its role, and what it means."""
+
+README = """# Records of {papers}
+
+Exported by Assay from {source} at scale `{scale}`. Each claim of a paper was written down with its checks before any
+run; the tables here hold what the runs measured and what followed from it.
+
+- `dictionary.csv` explains every column of every table.
+- `claims`, `checks`: what the paper says, what was asked for, what came out.
+- `values`: the numbers that a check judges, one row a unit. From them alone every interval can be made again.
+- `records`: one row a record, with its configuration, code, commit, versions, machine and duration.
+- `PAPER/runs`, `PAPER/units`, `PAPER/curves`: all measurements. A column named like a value of the configuration
+  (`optimizer.lr`) was given, one with a slash (`test/accuracy`) was measured.
+
+## Making a verdict again
+
+Take the rows of `values` of one check with `registered` true.
+
+- *exact*: every value of every condition lies within its bound.
+- *count*: count the units of each group for which all conditions hold, against the number in the threshold.
+- *interval*: the 95 % interval of the mean over units, in every group: t below ten units, a BCa bootstrap of 9,999
+  resamples from ten. Where `clustered` is true, first take the mean over the units of each seed. Inside the bound:
+  reproduced; outside: refuted; else inconclusive.
+
+A claim is refuted if any of its checks is, reproduced if all are. Numbers are as they were recorded, to the last bit;
+empty cells are missing, `NaN` and `inf` were measured.
+"""
+
+
+def export(papers: Sequence[str], scale: str, folder: Path, format: str, source: str | None = None) -> list[Path]:
+    """Write the records of some papers as tables with a data dictionary.
+
+    Args:
+        papers: slugs; all papers with results if empty.
+        scale: of which results.
+        folder: where to.
+        format: "parquet" or "csv".
+        source: see `assay.sources`; by default this machine's records of a paper, else its committed results.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: an unknown paper or format, or no results.
+    """
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    slugs = [parts.check_paper(paper) for paper in papers] or parts.papers()
+    found = _found(slugs, scale, source)
+    lacking = [paper for paper in papers if paper not in found]
+    if lacking or not found:
+        raise UserError(f"no results at scale {scale} of {', '.join(lacking or slugs)}")
+    tables = dict(_tables(found, local=source in (None, "local")))
+    written = []
+    for name, table in tables.items():
+        path = folder / f"{name}.{format}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(path, compression="zstd") if format == "parquet" else table.write_csv(path)
+        written.append(path)
+    dictionary = folder / "dictionary.csv"
+    frame(list(_dictionary(tables))).write_csv(dictionary)
+    told = source or "this machine's records, or else the committed results,"
+    readme = folder / "README.md"
+    readme.write_text(README.format(papers=", ".join(found), source=told, scale=scale))
+    return [*written, dictionary, readme]
+
+
+def _found(papers: Sequence[str], scale: str, source: str | None) -> dict[str, Found]:
+    if source is not None:
+        return sources.find(source, papers, scale)
+    results = ((paper, sources.local(paper, scale) or sources.committed(paper, scale)) for paper in papers)
+    return {paper: sources.judged(one) for paper, one in results if one is not None}
+
+
+def _tables(found: Mapping[str, Found], local: bool) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Every table with its name; empty ones are left out."""
+    own = {paper: one.results for paper, one in found.items() if one.results is not None}
+    whole = {
+        "claims": [row for one in found.values() for row in _claims(one)],
+        "checks": [row for one in found.values() for row in _checks(one)],
+        "values": [row for results in own.values() for row in _values(results)],
+        "records": [row for results in own.values() for row in _records(results)] if local else [],
+    }
+    for name, rows in whole.items():
+        if rows:
+            yield name, _typed(frame(rows))
+    for paper, results in own.items():
+        for name in ("runs", "units", "curves"):
+            table: pl.DataFrame = getattr(results, name)
+            if len(table):
+                yield (
+                    f"{paper}/{name}",
+                    table.select(pl.lit(paper).alias("paper"), pl.lit(results.scale).alias("scale"), pl.all()),
+                )
+
+
+def _typed(table: pl.DataFrame) -> pl.DataFrame:
+    """A column without any value has the type that it has elsewhere."""
+    types: dict[str, Any] = {"measured": pl.Float64, "time": pl.Float64, "verdict": pl.Boolean}
+    empty = [name for name in table.columns if table[name].is_null().all()]
+    return table.with_columns(pl.col(name).cast(types.get(MEANINGS[name][0], pl.String)) for name in empty)
+
+
+def _claims(one: Found) -> Iterator[dict[str, Any]]:
+    for claim in one.verdicts["claims"]:
+        yield {
+            "paper": one.paper, "scale": one.scale, "claim": claim["id"], "verdict": claim["verdict"],
+            "statement": claim["statement"], "source": claim["source"], "paper_says": claim["paper_says"],
+            "checks": ", ".join(claim["checks"]),
+        }  # fmt: skip
+
+
+def _checks(one: Found) -> Iterator[dict[str, Any]]:
+    for check in one.verdicts["checks"]:
+        low, high = check["interval"] or (None, None)
+        amended = check["amended"]
+        yield {
+            "paper": one.paper, "scale": one.scale, "check": check["id"], "serves": ", ".join(check["serves"]),
+            "kind": check["kind"], "statement": check["statement"], "threshold": check["threshold"],
+            "verdict": check["verdict"], "measured": _float(check["measured"]), "low": _float(low),
+            "high": _float(high), "n": check["n"], "unit": check["unit"], "p_value": _float(check["p_value"]),
+            "survives_holm": check.get("survives_holm"), "note": check["note"],
+            "amended": f"{amended['date']}: {amended['reason']}" if amended else None,
+        }  # fmt: skip
+
+
+def _float(value: Any) -> float | None:
+    """Infinities and NaN are words in `verdicts.json`."""
+    return None if value is None else float(value)
+
+
+def _values(results: Results) -> Iterator[dict[str, Any]]:
+    """What the paper's checks read from the results: one row a unit."""
+    module = parts.paper_module(results.paper, "claims")
+    checks: Sequence[Check] = module.CHECKS if module is not None else ()
+    registered = results.only(registered=True)
+    for check in checks:
+        for condition in check.conditions:
+            own = {(v.group, v.unit): v for v in condition.measure(registered)}
+            more = condition.measure(results) if results.extended else []
+            further = [v for v in more if own.get((v.group, v.unit)) != v]
+            for value, counts in [*((v, True) for v in own.values()), *((v, False) for v in further)]:
+                yield {
+                    "paper": results.paper, "scale": results.scale, "check": check.id, "condition": condition.name,
+                    "group": value.group, "unit": value.unit, "registered": counts,
+                    "value": float(value.value), "bound": str(condition.bound),
+                    "holds": condition.bound.holds(value.value),
+                    "clustered": isinstance(check.kind, Interval) and check.kind.clusters,
+                    "runs": " ".join(value.runs),
+                }  # fmt: skip
+
+
+def _records(results: Results) -> Iterator[dict[str, Any]]:
+    """The store's records of a paper, at whatever scale: selections and failures, too."""
+    from assay.records import Store
+    from assay.tracking import public_config
+
+    for record in Store(results.paper):
+        own, failure = record.provenance, record.failure or {}
+        yield {
+            "paper": results.paper, "signature": record.signature, "code": record.code, "status": record.status,
+            "failure": failure.get("class"), "message": failure.get("message"), "seed": record.config.get("seed"),
+            "device": record.config.get("trainer", {}).get("device"), "gpu": own.get("gpu"),
+            "seconds": own.get("seconds"), "threads": own.get("threads"), "finished": own.get("finished"),
+            "commit": own.get("commit"), "dirty": own.get("dirty"), "versions": _json(own.get("versions")),
+            "machine": _json(own.get("machine")), "config": _json(public_config(record.config)),
+        }  # fmt: skip
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)
+
+
+# -- the dictionary -------------------------------------------------------------------------------------------------
+
+
+def _dictionary(tables: Mapping[str, pl.DataFrame]) -> Iterator[dict[str, Any]]:
+    """One row a column."""
+    for name, table in tables.items():
+        for column in table.columns:
+            values = table[column]
+            role, meaning = _meaning(name, table, column)
+            ordered = values.dtype.is_numeric() and values.null_count() < len(values)
+            finite = values.filter(values.is_finite()) if values.dtype.is_float() else values
+            yield {
+                "table": name, "column": column, "type": str(values.dtype), "role": role, "meaning": meaning,
+                "rows": len(values), "missing": values.null_count(),
+                "least": _float(finite.min()) if ordered else None, "most": _float(finite.max()) if ordered else None,
+            }  # fmt: skip
+
+
+def _meaning(name: str, table: pl.DataFrame, column: str) -> tuple[str, str]:
+    if "/" not in name or column in ("paper", "scale", "seconds", *KEYS):
+        return MEANINGS[column]
+    kind = name.rpartition("/")[2]
+    if column in {"units": ("unit",), "curves": ("name", "step", "value")}.get(kind, ()):
+        return MEANINGS[column]
+    where = ", ".join(sorted(table.filter(pl.col(column).is_not_null())["experiment"].unique()))
+    if column.startswith("exact/"):
+        _, check, what = column.split("/", 2)
+        return "measured", f"what the exact check {check} measured: {what.replace('_', ' ')}"
+    if "/" in column or (kind == "units" and "." not in column and table.schema[column].is_numeric()):
+        return "measured", f"a measurement of the experiments {where}; the paper's README and module say what it is"
+    return "given", f"the value of `{column}` in the configuration, or a named setting; an axis of {where}"
