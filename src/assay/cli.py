@@ -539,18 +539,29 @@ def report(
     committed: Annotated[
         bool, typer.Option("--committed", help="Judge the committed results instead of local records.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="During a sweep: again and again, until it has ended.")
+    ] = False,
 ) -> None:
     """Judge and draw from the records that are there; runs nothing.
 
     \b
     assay report lion_k              verdicts in the terminal, page in reports/
+    assay report lion_k --watch      the same beside a sweep that runs elsewhere, until it has ended
     assay report lion_k --committed  the same from papers/lion_k/results
     """
     from assay.report.terminal import print_verdicts
     from assay.reproduce import write_report
 
     session = _session(paper, scale)
-    if committed:
+    if watch:
+        if committed or as_json:
+            raise UserError("--watch looks at local records and prints tables: leave --committed and --json out")
+        from assay.report.terminal import make_console
+        from assay.watch import watch as look_on
+
+        verdicts = look_on(session, make_console())
+    elif committed:
         from assay.committed import write_page
 
         verdicts = write_page(session)

@@ -22,10 +22,22 @@ def print_verdicts(verdicts: Mapping[str, Any], console: Console | None = None) 
         console: where; standard output by default.
     """
     console = console or make_console()
+    for part in renderables(verdicts, console.is_terminal):
+        console.print(part)
+
+
+def renderables(verdicts: Mapping[str, Any], lines: bool) -> list[Any]:
+    """What `print_verdicts` prints: a table of claims, a table of checks, a line that sums up.
+
+    Args:
+        verdicts: as `assay.claims.judge` returns them.
+        lines: draw lines under the headers, as for a terminal.
+    """
+    from rich.text import Text
+
     claims = verdicts["claims"]
     rows = [[claim["id"], _shown(claim["verdict"]), claim["statement"], claim["paper_says"] or ""] for claim in claims]
-    print_table(["claim", "verdict", "what the paper says", "its figure"], rows, console, grow=2, whole=(0, 1))
-    console.print()
+    first = make_table(["claim", "verdict", "what the paper says", "its figure"], rows, lines, grow=2, whole=(0, 1))
     rows = [
         [
             check["id"],
@@ -36,9 +48,9 @@ def print_verdicts(verdicts: Mapping[str, Any], console: Console | None = None) 
         ]
         for check in verdicts["checks"]
     ]
-    print_table(["check", "verdict", "what is tested", "measured", "n"], rows, console, grow=2, whole=(0, 1))
+    second = make_table(["check", "verdict", "what is tested", "measured", "n"], rows, lines, grow=2, whole=(0, 1))
     tally = wording.counts(claim["verdict"] for claim in claims)
-    console.print(f"\n{verdicts['paper']} at {verdicts['scale']} scale: {tally}", markup=False, highlight=False)
+    return [first, Text(), second, Text(f"\n{verdicts['paper']} at {verdicts['scale']} scale: {tally}")]
 
 
 def print_table(
@@ -48,12 +60,23 @@ def print_table(
     grow: int | None = None,
     whole: Sequence[int] = (),
 ) -> None:
-    """Print rows of plain text (or of rich `Text`) under a header.
+    """Print `make_table` of the same arguments."""
+    console.print(make_table(header, rows, console.is_terminal, grow, whole))
+
+
+def make_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    lines: bool,
+    grow: int | None = None,
+    whole: Sequence[int] = (),
+) -> Any:
+    """Rows of plain text (or of rich `Text`) under a header.
 
     Args:
         header: names of the columns.
         rows: their cells; nothing in a string is taken for markup.
-        console: where to.
+        lines: draw a line under the header.
         grow: the column that takes the room that is left, and wraps.
         whole: columns that never wrap.
     """
@@ -61,12 +84,12 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD if lines else None, pad_edge=False, header_style="bold")
     for i, name in enumerate(header):
         table.add_column(name, ratio=1 if i == grow else None, overflow="fold", no_wrap=i in whole)
     for row in rows:
         table.add_row(*[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row])
-    console.print(table)
+    return table
 
 
 def make_console() -> Console:
