@@ -11,7 +11,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -212,8 +212,21 @@ def write_report(session: Session, plan: Plan | None = None, strict: bool = Fals
     verdicts = session.judge(results)
     folder = session.report_folder
     write_json(folder / "verdicts.json", verdicts)
-    draw(session.paper, results, verdicts, folder, run_details(session, plan), strict)
+    draw(session.paper, _with_accounting(results, plan), verdicts, folder, run_details(session, plan), strict)
     return verdicts
+
+
+def _with_accounting(results: Any, plan: Plan) -> Any:
+    """Results whose facts also say what clusters held for the paper's sweeps, where there were any."""
+    from assay.launch import sweeps
+
+    if not sweeps.all_sweeps():
+        return results
+    from assay.launch.accounting import of_paper
+
+    held = of_paper(results.paper, plan.cells)
+    sources = {run["source"] for run in held["runs"].values()}
+    return replace(results, facts={**results.facts, "held": held["paper"]}) if sources == {"accounting"} else results
 
 
 def draw(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from assay.cost import Costs
 from assay.records import Record, Store
 from assay.results import Expected, Results
 from assay.study import Cell, Plan
@@ -17,12 +18,14 @@ from assay.study import Cell, Plan
 
 def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
     """The tables of a plan's finished evaluation cells, and what is missing."""
-    gathered = _Gathered()
+    gathered, costs = _Gathered(), Costs()
     for cell in plan.evaluation():
         if cell.signature is not None and states[cell.signature] == "done":
             record = store.read(cell.signature)
             if record is not None:
                 gathered.add(_keys(cell), record)
+                costs.add(cell.experiment, "evaluation", record)
+    _add_others(costs, plan, store, states)
     return Results(
         plan.paper,
         plan.scale,
@@ -32,8 +35,22 @@ def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
         expected=_expected(plan, states, store),
         selections=_selections(plan),
         failures=_failures(plan, store, states),
-        facts=_facts(gathered.provenance),
+        facts={**_facts(gathered.provenance), "hours": costs.rows()},
     )
+
+
+def _add_others(costs: Costs, plan: Plan, store: Store, states: Mapping[str, str]) -> None:
+    """Count what selections and failed runs took, too."""
+    for cell in plan.cells:
+        state = states.get(cell.signature or "")
+        if (
+            cell.signature
+            and cell.signature not in costs.seen
+            and (state == "failed" or (cell.stage and state == "done"))
+        ):
+            record = store.read(cell.signature)
+            if record is not None:
+                costs.add(cell.experiment, "failed" if state == "failed" else "selection", record)
 
 
 class _Gathered:
@@ -156,6 +173,7 @@ def _failures(plan: Plan, store: Store, states: Mapping[str, str]) -> list[dict[
                     "seed": cell.seed,
                     "class": failure.get("class", "code"),
                     "message": failure.get("message", ""),
+                    "traceback": failure.get("traceback", ""),
                 }
             )
     return rows

@@ -99,6 +99,12 @@ def make_results(scale="desk", seeds=SEEDS, text=""):
         "dirty": False,
         "versions": {"python": "3.11.2", "torch": "2.15.0", "numpy": "2.4.1"},
         "machine": {"system": "Linux", "cpu": f"a processor{text}", "cores": 2},
+        "hours": [
+            {"experiment": f"box{text}", "what": "evaluation", "runs": 96, "CPU-hours": 1.25, "GPU-hours": 0.0},
+            {"experiment": f"box{text}", "what": "selection", "runs": 3, "CPU-hours": 0.25, "GPU-hours": 0.0},
+            {"experiment": "imagenet", "what": "failed", "runs": 2, "CPU-hours": 0.0, "GPU-hours": 6.5},
+        ],
+        "held": {"GPU-hours": 8.0},
     }
     planned = len(ARMS) * len(DECAYS) * 5
     return Results(

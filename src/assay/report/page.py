@@ -88,7 +88,7 @@ def html(
         selections=_selections(results),
         rows=_rows(data, ROWS_WITHOUT_SCRIPT),
         total=sum(len(block["seed"]) for block in data["experiments"]),
-        compute=_compute(results, details),
+        costs=_costs(results, details),
         failures=results.failures,
         facts=_facts(results.facts),
         payload=data,
@@ -111,6 +111,7 @@ def to_html(name: str, **context: Any) -> str:
         "number": wording.number,
         "interval": wording.interval,
         "duration": wording.duration,
+        "hours": wording.hours,
         "threshold": wording.threshold,
         "plural": wording.plural,
         "payload": lambda content: Markup(payload.dump(content)),  # noqa: S704 - escaped by `dump`
@@ -236,7 +237,29 @@ def _rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _compute(results: Results, details: payload.Details) -> float | None:
+UNITS = ("CPU-hours", "GPU-hours")
+
+COSTS = ("hours", "held", "core_seconds")
+"""Facts that are shown as the page's costs, not among the rest of the provenance."""
+
+
+def _costs(results: Results, details: payload.Details) -> dict[str, Any]:
+    """What the runs took, by experiment and purpose, and in sum; results without such a table have a sum alone."""
+    rows = list(results.facts.get("hours") or [])
+    total = {unit: sum(row[unit] for row in rows) for unit in UNITS}
+    if not rows:
+        seconds = _seconds(results, details)
+        total = {"CPU-hours": seconds / 3600} if seconds is not None else {}
+    held = results.facts.get("held") or {}
+    return {
+        "rows": rows,
+        "total": {unit: hours for unit, hours in total.items() if hours},
+        "held": {unit: held[unit] for unit in UNITS if held.get(unit)},
+        "runs": sum(row["runs"] for row in rows),
+    }
+
+
+def _seconds(results: Results, details: payload.Details) -> float | None:
     """Seconds of one core that all distinct runs took together, as far as they are known."""
     if "core_seconds" in results.facts:
         return wording.as_float(results.facts["core_seconds"])
@@ -248,7 +271,7 @@ def _compute(results: Results, details: payload.Details) -> float | None:
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Provenance as rows of text."""
     shown = []
-    for key, value in wording.flat({k: v for k, v in facts.items() if k != "core_seconds"}).items():
+    for key, value in wording.flat({k: v for k, v in facts.items() if k not in COSTS}).items():
         name = {"dirty": "uncommitted changes", "last": "last run finished"}.get(key, key.replace("_", " "))
         shown.append((name, "; ".join(map(_fact, value)) if isinstance(value, (list, tuple)) else _fact(value)))
     return shown

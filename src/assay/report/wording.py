@@ -113,6 +113,11 @@ def duration(seconds: Any) -> str:
     raise AssertionError("unreachable")
 
 
+def hours(costs: Mapping[str, float]) -> str:
+    """Costs by unit: "0.38 CPU-hours, 12 GPU-hours"; "nothing yet" for none."""
+    return ", ".join(f"{number(value)} {unit}" for unit, value in costs.items()) or "nothing yet"
+
+
 def tally(verdicts: Iterable[str]) -> dict[str, int]:
     """How often each verdict occurs, in their fixed order."""
     found = list(verdicts)

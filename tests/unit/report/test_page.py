@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import polars as pl
@@ -79,6 +80,16 @@ def test_it_shows_what_may_be_held_against_a_verdict(read, verdicts):
     assert "not enough memory" in read.text and "not finite at step 418" in read.text
     assert "Not drawn: no finished run of imagenet" in read.text
     assert "the most of val/accuracy" in read.text
+
+
+def test_it_shows_what_the_runs_took(read, results):
+    assert "1.5 CPU-hours, 6.5 GPU-hours" in read.text
+    assert "held on clusters8 GPU-hours" in read.text
+    for row in ("boxevaluation961.250", "boxselection30.250", "imagenetfailed206.5", "all1011.56.5"):
+        assert row in read.text.replace(" ", "")
+    older = replace(results, facts={"core_seconds": 5400})  # results published before costs were kept by experiment
+    text = Reader(page.html(older, judge(older, [], []), [], paper=PAPER)).text
+    assert "1.5 CPU-hours" in text and "What the runs took" not in text
 
 
 def test_a_verdict_that_does_not_survive_holm_says_so(results, verdicts, figures):
