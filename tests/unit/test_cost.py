@@ -70,7 +70,7 @@ def test_what_a_scheduler_held_is_shown_only_where_it_said_so(monkeypatch):
     from assay.reproduce import _with_accounting
 
     results, plan = make_results(), SimpleNamespace(cells=[])
-    monkeypatch.setattr(sweeps, "all_sweeps", lambda: [])
+    monkeypatch.setattr(sweeps, "all_sweeps", list)
     assert _with_accounting(results, plan) is results
     monkeypatch.setattr(sweeps, "all_sweeps", lambda: ["one"])
     for source, expected in (("records", results.facts["held"]), ("accounting", {"GPU-hours": 3.0})):
