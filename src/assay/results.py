@@ -80,6 +80,8 @@ class Results:
         for key, value in where.items():
             column = key.replace("__", ".")
             if column not in frame.columns:
+                if frame.is_empty():  # nothing of the experiment is done yet, so nobody brought its axes
+                    return frame
                 raise KeyError(f"{experiment}: no column '{column}' in {table}; there is {sorted(frame.columns)}")
             frame = frame.filter(pl.col(column) == value)
         return frame.select([c for c in frame.columns if not frame[c].is_null().all()] if len(frame) else frame.columns)
