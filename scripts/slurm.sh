@@ -127,8 +127,8 @@ SlurmctldPort=$(cat "$folder/port/slurmctld")
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-# A requeued job waits this long before it may start again; 120 by default.
-AuthInfo=socket=$folder/munge/socket,cred_expire=4
+# A requeued job waits this long before it may start again; 120 by default, and anything under 5 counts as that.
+AuthInfo=socket=$folder/munge/socket,cred_expire=6
 CredType=cred/munge
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 StateSaveLocation=$folder/state

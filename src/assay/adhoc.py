@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from assay import compose, places
-from assay.errors import UserError
+from assay.errors import UserError, unknown
 from assay.foreground import ADHOC
 from assay.study import Run
 
@@ -15,8 +14,8 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
     """Run the jobs of a multirun and print a table; 0, or 1 if a run failed, or 130 if interrupted."""
     from assay import train
 
-    if kind != "local":
-        raise UserError(f"hydra/launcher={kind} is not available on this machine")
+    if kind not in ("local", "slurm"):
+        raise unknown("launcher", kind, ["local", "slurm"])
     runs: dict[str, Run] = {}
     words: dict[str, str] = {}
     papers: set[str | None] = set()
@@ -28,42 +27,75 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
         papers.add(paper)
     if len(papers) > 1:
         raise UserError("one multirun covers one paper; start one for each")
-    return _sweep(papers.pop() or ADHOC, list(runs.values()), words, workers)
+    slug, listed = papers.pop() or ADHOC, list(runs.values())
+    states = _locally(slug, listed, workers) if kind == "local" else _on_slurm(slug, listed, profile)
+    _print(slug, listed, words, states)
+    if len(states) < len(listed) or "interrupted" in states.values():
+        print("interrupted; the same command goes on from here")
+        return 130
+    return 1 if "failed" in states.values() else 0
 
 
-def _sweep(paper: str, runs: list[Run], words: dict[str, str], workers: int) -> int:
+def _locally(paper: str, runs: list[Run], workers: int) -> dict[str, str]:
+    """Do the runs on this machine; states by signature."""
     from rich.console import Console
-    from rich.table import Table
 
     from assay.launch.local import Pool, default_workers, needs_spawn
     from assay.progress import Display
     from assay.records import Store
 
-    console = Console(highlight=False)
-    store = Store(paper)
-    store.prepare()
+    Store(paper).prepare()
     size = min(workers or default_workers(), len(runs))
-    display = Display(console)
+    display = Display(Console(highlight=False))
     spawn = any(needs_spawn(run.config["trainer"]["device"]) for run in runs)
     pool = Pool(paper, places.outputs(), size, spawn=spawn, report=display)
     from assay import runner  # noqa: F401  (imported once, before the fork)
 
     try:
         with display.showing():
-            outcomes = pool.run(runs)
+            return {outcome.signature: outcome.state for outcome in pool.run(runs)}
     finally:
         pool.close()
+
+
+def _on_slurm(paper: str, runs: list[Run], profile_name: str) -> dict[str, str]:
+    """Do the runs on a cluster; on Ctrl-C the sweep's id is printed and its jobs go on."""
+    from rich.console import Console
+
+    from assay.launch import cluster, profiles
+    from assay.launch.slurm import Launcher
+    from assay.launch.watching import Display
+    from assay.records import Store
+
+    profile = profiles.load(profile_name)
+    Store(paper).prepare()
+    cluster.see_that_it_fits(profile, paper, "adhoc", runs)
+    found = cluster.attach_adhoc(paper, sorted(run.signature for run in runs), profile_name, profile)
+    display = Display(Console(highlight=False))
+    launcher = Launcher(found, profile, report=display)
+    with display.showing():
+        outcomes = launcher.launch(runs)
+    for outcome in outcomes:
+        if outcome.state == "refused":
+            raise UserError(outcome.message)
+    if launcher.stopping:
+        print(f"detached from sweep {found.id}; `assay status {found.id}`, or the same command waits for it again")
+    return {outcome.signature: outcome.state for outcome in outcomes}
+
+
+def _print(paper: str, runs: list[Run], words: dict[str, str], states: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from assay.records import Store
+
+    store = Store(paper)
     table = Table("run", "job", "state", box=None, header_style="bold")
-    shown: dict[str, Any] = {outcome.signature: outcome for outcome in outcomes}
     names = sorted({name for run in runs if (r := store.read(run.signature)) for name in r.scalars})[:6]
     for name in names:
         table.add_column(name, justify="right")
     for run in runs:
-        record, outcome = store.read(run.signature), shown.get(run.signature)
+        record = store.read(run.signature)
         values = [f"{record.scalars[n]:.5g}" if record and n in record.scalars else "" for n in names]
-        table.add_row(run.signature, words[run.signature], outcome.state if outcome else "not run", *values)
-    console.print(table)
-    if pool.stopping:
-        console.print("interrupted; the same command goes on from here")
-        return 130
-    return 1 if any(outcome.state == "failed" for outcome in outcomes) else 0
+        table.add_row(run.signature, words[run.signature], states.get(run.signature, "not run"), *values)
+    Console(highlight=False).print(table)

@@ -25,9 +25,10 @@ def attach(session: Session, profile_name: str, profile: Profile) -> Sweep:
     return _described(name, session.paper, session.scale, options, profile_name, profile)
 
 
-def attach_adhoc(name: str, paper: str, words: Sequence[str], profile_name: str, profile: Profile) -> Sweep:
-    """The sweep of an ad-hoc study."""
-    return _described(name, paper, "adhoc", {"words": list(words)}, profile_name, profile)
+def attach_adhoc(paper: str, signatures: Sequence[str], profile_name: str, profile: Profile) -> Sweep:
+    """The sweep of an ad-hoc study: the same runs are the same sweep."""
+    options = {"runs": list(signatures)}
+    return _described(identify(paper, "adhoc", options), paper, "adhoc", options, profile_name, profile)
 
 
 def _described(

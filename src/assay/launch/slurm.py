@@ -380,7 +380,6 @@ def _sent(executor: Any, parameters: Mapping[str, Any], functions: Sequence[Call
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     executor.update_parameters(**parameters)
-    before = os.umask(0o077)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -394,8 +393,6 @@ def _sent(executor: Any, parameters: Mapping[str, Any], functions: Sequence[Call
         raise UserError(
             f"the scheduler refused the job: {words[-1].partition('error:')[2].strip() or words[-1]}"
         ) from None
-    finally:
-        os.umask(before)
 
 
 def request(limits: Limits, profile: Profile) -> dict[str, Any]:
@@ -446,4 +443,4 @@ def _setup(sweep: Sweep, profile: Profile, copy: Path) -> list[str]:
         "OMP_NUM_THREADS": "1",
         **({"WANDB_MODE": profile.wandb} if profile.wandb else {}),
     }
-    return ["umask 077", *profile.setup, *(f"export {name}={shlex.quote(value)}" for name, value in lines.items())]
+    return [*profile.setup, *(f"export {name}={shlex.quote(value)}" for name, value in lines.items())]
