@@ -7,7 +7,7 @@ the time that each took. Records know only what finished runs took, times what e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from assay.launch import site
@@ -103,8 +103,9 @@ def of_paper(paper: str, cells: Any) -> dict[str, Any]:
 
     costs: dict[str, Cost] = {}
     for sweep in all_sweeps():
-        if sweep.about["paper"] == paper:
-            costs |= of_sweep(sweep)
+        for signature, cost in (of_sweep(sweep) if sweep.about["paper"] == paper else {}).items():
+            known = costs.get(signature)
+            costs[signature] = replace(cost, hours=cost.hours + known.hours) if known else cost
     where = {cell.signature: cell.experiment for cell in reversed(cells) if cell.signature in costs}
     by: dict[str, dict[str, Cost]] = {}
     for signature, experiment in where.items():
