@@ -1,4 +1,4 @@
-"""Tables that are fetched once: letter, vowel and aloi from OpenML, and the 20 newsgroups; by scikit-learn's clients.
+"""Tables that are fetched once by scikit-learn's clients: OpenML's in `TABLES`, and the 20 newsgroups.
 
 The clients check what they download and keep it below the data folder (`openml/`, `newsgroups/`).
 """
@@ -29,6 +29,15 @@ def _swaps(classes: int, *pairs: tuple[int, int]) -> list[int]:
     for a, b in pairs:
         table[a], table[b] = b, a
     return table
+
+
+Name = Literal[
+    "letter", "vowel", "aloi",
+    "bioresponse", "guillermo", "riccardo", "hiva_agnostic", "christine",
+    "ova_breast", "ova_uterus", "ova_ovary", "ova_kidney", "ova_lung", "ova_omentum", "ova_colon", "ova_endometrium",
+    "ova_prostate",
+]  # fmt: skip
+"""What can be asked for."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,25 @@ TABLES: Mapping[str, Table] = {
         test_column="Train_or_Test",
     ),
     "aloi": Table(id=42396, features=128, classes=1000),
+    "bioresponse": Table(id=4134, features=1776, classes=2),
+    "guillermo": Table(id=41159, features=4296, classes=2),
+    "riccardo": Table(id=41161, features=4296, classes=2),
+    "hiva_agnostic": Table(id=1039, features=1617, classes=2),
+    "christine": Table(id=41142, features=1636, classes=2),
+    **{
+        f"ova_{tissue}": Table(id=number, features=10935, classes=2)
+        for tissue, number in (
+            ("breast", 1128),
+            ("uterus", 1138),
+            ("ovary", 1166),
+            ("kidney", 1134),
+            ("lung", 1130),
+            ("omentum", 1139),
+            ("colon", 1161),
+            ("endometrium", 1142),
+            ("prostate", 1146),
+        )
+    },
 }
 
 
@@ -92,9 +120,9 @@ class _FetchedData(TabularData):
 
 @data.register("openml", source="OpenML; UCI Letter and Vowel, Geusebroek et al. (2005) for ALOI")
 class OpenMLData(_FetchedData):
-    """A table from OpenML. Letter's last 5,000 rows and vowel's marked rows are test data; ALOI has none of its own."""
+    """A table from OpenML. Letter's last 5,000 rows and vowel's marked rows are test data; the others have none."""
 
-    def __init__(self, *, table: Literal["letter", "vowel", "aloi"], **splits: Any) -> None:
+    def __init__(self, *, table: Name, **splits: Any) -> None:
         super().__init__(**splits)
         self.table = table
         known = TABLES[table]

@@ -2,7 +2,9 @@
 
 from assay.losses.base import Loss, losses
 from assay.losses.cross_entropy import CrossEntropy
+from assay.losses.ens_loss import EnsLoss
 from assay.losses.ldr import ALDRLoss, LDRLoss
+from assay.losses.margin import BCELoss, ExponentialLoss, FocalLoss, HingeLoss
 from assay.losses.robust import (
     AGCELoss,
     AULLoss,
@@ -27,10 +29,15 @@ __all__ = [
     "AGCELoss",
     "ALDRLoss",
     "AULLoss",
+    "BCELoss",
     "BrierLoss",
     "CSLoss",
     "CrossEntropy",
+    "EnsLoss",
+    "ExponentialLoss",
+    "FocalLoss",
     "GCELoss",
+    "HingeLoss",
     "JSLoss",
     "LDRLoss",
     "Loss",

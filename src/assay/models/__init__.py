@@ -5,16 +5,24 @@ from assay.models.centred import Centred
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
-from assay.models.resnet import resnet18, resnet50
+from assay.models.resnet import resnet18, resnet34, resnet50, resnet101
+from assay.models.small_images import mobilenet_v2, vgg16, vgg19
+from assay.models.tab_mlp import TabMLP
 from assay.models.vit import vit_b_16
 
 __all__ = [
     "MLP",
     "Centred",
     "GaussianMixturePotential",
+    "TabMLP",
     "gpt2",
+    "mobilenet_v2",
     "models",
     "resnet18",
+    "resnet34",
     "resnet50",
+    "resnet101",
+    "vgg16",
+    "vgg19",
     "vit_b_16",
 ]

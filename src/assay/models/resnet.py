@@ -43,3 +43,23 @@ def resnet50(inputs: tuple[int, ...], outputs: int, *, width: int = 64, stem: St
     from assay.models.narrow_resnet import NarrowResNet
 
     return NarrowResNet(Bottleneck, [3, 4, 6, 3], inputs[0], outputs, width=width, small=stem == "small")
+
+
+@models.register("resnet34", source="arXiv 1512.03385, torchvision", reduced={"width": 4})
+def resnet34(inputs: tuple[int, ...], outputs: int, *, width: int = 64, stem: Stem = "imagenet") -> nn.Module:
+    """ResNet-34 for images [channels, height, width]; arguments as of `resnet18`."""
+    from torchvision.models.resnet import BasicBlock
+
+    from assay.models.narrow_resnet import NarrowResNet
+
+    return NarrowResNet(BasicBlock, [3, 4, 6, 3], inputs[0], outputs, width=width, small=stem == "small")
+
+
+@models.register("resnet101", source="arXiv 1512.03385, torchvision", reduced={"width": 4})
+def resnet101(inputs: tuple[int, ...], outputs: int, *, width: int = 64, stem: Stem = "imagenet") -> nn.Module:
+    """ResNet-101 for images [channels, height, width]; arguments as of `resnet50`."""
+    from torchvision.models.resnet import Bottleneck
+
+    from assay.models.narrow_resnet import NarrowResNet
+
+    return NarrowResNet(Bottleneck, [3, 4, 23, 3], inputs[0], outputs, width=width, small=stem == "small")

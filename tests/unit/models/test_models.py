@@ -13,7 +13,10 @@ SPECIAL = {
 }
 """Inputs, outputs and required values of models that are no plain classifiers of colour images of 32 pixels."""
 
-BIG = ["resnet18", "resnet50", "vit_b_16", "gpt2"]
+BIG = [
+    *("resnet18", "resnet34", "resnet50", "resnet101", "vit_b_16", "gpt2"),
+    *("vgg16", "vgg19", "mobilenet_v2"),
+]
 
 
 def build(name, **values):
@@ -41,9 +44,15 @@ def test_computes_scores_when_reduced(name):
     ("name", "shape", "outputs", "parameters"),
     [
         ("resnet18", (3, 224, 224), 1000, 11_689_512),
+        ("resnet34", (3, 224, 224), 1000, 21_797_672),
         ("resnet50", (3, 224, 224), 1000, 25_557_032),
+        ("resnet101", (3, 224, 224), 1000, 44_549_160),
         ("vit_b_16", (3, 224, 224), 1000, 86_567_656),
         ("gpt2", (1024,), 50257, 124_439_808),
+        # The features of torchvision's vgg16_bn and vgg19_bn, and a layer of 512 x 10 + 10.
+        ("vgg16", (3, 32, 32), 10, 14_723_136 + 5_130),
+        ("vgg19", (3, 32, 32), 10, 20_035_392 + 5_130),
+        ("mobilenet_v2", (3, 32, 32), 1000, 3_504_872),
     ],
 )
 def test_full_size_is_the_published_size(name, shape, outputs, parameters):

@@ -3,10 +3,11 @@
 import math
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.schedules import Constant, Cosine, Step, WarmupCosine, schedules
+from assay.schedules import Constant, Cosine, CosineEpochs, Step, WarmupCosine, schedules
 
 
 @pytest.mark.parametrize("name", schedules.parts)
@@ -50,3 +51,16 @@ def test_warmup_rises_to_one_then_follows_the_cosine():
 
 def test_no_warmup_is_the_cosine():
     assert [WarmupCosine(warmup=0).factor(s, 9) for s in range(9)] == [Cosine().factor(s, 9) for s in range(9)]
+
+
+def test_a_cosine_by_epochs_is_that_of_torch_stepped_once_an_epoch():
+    epochs, steps = 5, 7
+    optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    ours = CosineEpochs(epochs=epochs)
+    for epoch in range(epochs):
+        for step in range(steps):
+            found = ours.factor(epoch * steps + step, epochs * steps)
+            assert found == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        reference.step()
