@@ -1,0 +1,1 @@
+"""Dai: EnsLoss: Stochastic Calibrated Loss Ensembles for Preventing Overfitting in Classification. ICML 2025."""
