@@ -12,6 +12,7 @@ from assay.data.large_images import Kuzushiji49, TinyImageNet
 from assay.data.marginals import Marginals
 from assay.data.modular import Modular
 from assay.data.openml import Newsgroups, OpenMLData
+from assay.data.separable import GaussianSeparable, PerceptronWorstCase
 from assay.data.tabular import KeelData, SklearnData
 from assay.data.text import OpenWebText
 from assay.data.toy2d import GaussianRing, SwissRoll
@@ -26,6 +27,7 @@ __all__ = [
     "DigitsTranslation",
     "FashionMNIST",
     "GaussianRing",
+    "GaussianSeparable",
     "ImageNet",
     "KeelData",
     "Kuzushiji49",
@@ -35,6 +37,7 @@ __all__ = [
     "Newsgroups",
     "OpenMLData",
     "OpenWebText",
+    "PerceptronWorstCase",
     "Resource",
     "SklearnData",
     "Split",
