@@ -830,5 +830,38 @@ def wandb_sync(
     console.print(f"{sent} records {'written' if offline else 'sent'}, {skipped} were there before")
 
 
+@wandb_app.command("dashboards")
+def wandb_dashboards(
+    paper: Annotated[
+        list[str] | None, typer.Argument(help="Slugs; all papers with results, and the board, if none.")
+    ] = None,
+    scale: Scale = "desk",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write what would be sent as JSON; send nothing.")
+    ] = None,
+) -> None:
+    """Make a workspace view for each paper and a report for the board, of the runs that `assay wandb sync` sent.
+
+    \b
+    assay wandb dashboards               all of them; again, and they are brought up to date
+    assay wandb dashboards lion_k        the view of one paper
+    assay wandb dashboards --out specs   JSON files in specs/, no account needed
+    """
+    from assay import dashboards, tracking
+    from assay.parts import check_paper
+
+    slugs = [check_paper(slug) for slug in paper or []]
+    if out is not None:
+        for path in dashboards.write(dashboards.build(slugs, scale, "entity", tracking.project()), out):
+            print(path)
+        return
+    things = dashboards.build(slugs, scale, dashboards.default_entity(), tracking.project())
+    console = _console()
+    with console.status("W&B") as status:
+        urls = dashboards.send(things, lambda name: status.update(f"W&B: {name}"))
+    for name, url in urls.items():
+        print(f"{name}: {url}")
+
+
 if __name__ == "__main__":
     main()

@@ -56,6 +56,7 @@ class Identity:
     id: str
     name: str
     group: str
+    kind: str
     tags: tuple[str, ...]
     config: dict[str, Any]
     project: str = field(default_factory=lambda: project())
@@ -76,16 +77,22 @@ def identity(store: Store, signature: str, code: str, config: Mapping[str, Any])
     cells = _whereabouts(store.paper, store.folder.parent).of(config)
     name = config["module"]["name"]
     if cells:
-        axes = ", ".join(f"{key}={value}" for key, value in cells[0].axes.items())
-        name = f"{cells[0].experiment}/{cells[0].arm}{f' [{axes}]' if axes else ''}"
+        name = setting(cells[0].experiment, cells[0].arm, cells[0].axes)
     tags = {word[:64] for cell in cells for word in (cell.experiment, cell.arm)}
     return Identity(
         id=run_id(signature, code),
         name=f"{name[:100]} seed {config['seed']}",
         group=store.paper,
+        kind=name[:64],
         tags=tuple(sorted(tags)),
         config=public_config(config),
     )
+
+
+def setting(experiment: str, arm: str, axes: Mapping[str, Any]) -> str:
+    """What all seeds of one setting share: "net/lion [optimizer.lr=0.01]". It is W&B's job type, to group by."""
+    values = ", ".join(f"{key}={value}" for key, value in axes.items())
+    return f"{experiment}/{arm}{f' [{values}]' if values else ''}"
 
 
 def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +200,7 @@ def _places_of(plan: Any) -> dict[str, list[Place]]:
 def _place_key(config: Mapping[str, Any]) -> str:
     """A configuration's signature without what differs between seeds and machines."""
     rest = {key: value for key, value in config.items() if key not in ("seed", "trainer", "inputs")}
-    return compose.signature({**rest, "needs": sorted(config.get("inputs", ()))})
+    return compose.signature({**rest, "trainer": {}, "needs": sorted(config.get("inputs", ()))})
 
 
 def _scales(paper: str) -> list[str]:
@@ -210,7 +217,7 @@ def open_run(who: Identity, folder: Path, mode: Mode, patience: float) -> Any:
     """Start or continue a W&B run that carries nothing but what it is given.
 
     Args:
-        who: its id, name, group, tags and configuration.
+        who: its id, name, group, job type, tags and configuration.
         folder: W&B's own files go to `wandb/` below it.
         mode: "online", or "offline" for files that `wandb sync` can send.
         patience: seconds to wait for the server, at the start and at the end.
@@ -223,8 +230,8 @@ def open_run(who: Identity, folder: Path, mode: Mode, patience: float) -> Any:
         raise UserError("no W&B key on this machine: run `wandb login`, or set WANDB_MODE=offline")
     folder.mkdir(parents=True, exist_ok=True)
     run = wandb.init(
-        id=who.id, name=who.name, project=who.project, group=who.group, tags=who.tags, config=who.config,
-        dir=folder, mode=mode, resume="allow", settings=_settings(patience),
+        id=who.id, name=who.name, project=who.project, group=who.group, job_type=who.kind, tags=who.tags,
+        config=who.config, dir=folder, mode=mode, resume="allow", settings=_settings(patience),
     )  # fmt: skip
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)

@@ -72,7 +72,7 @@ class Offline:
     @property
     def named(self):
         run = self.run
-        return run.run_id, run.project, run.run_group, run.display_name, list(run.tags)
+        return run.run_id, run.project, run.run_group, run.job_type, run.display_name, list(run.tags)
 
 
 def read(path: Path) -> Offline:
@@ -224,6 +224,7 @@ def test_experiments_and_arms_are_tags(tmp_path, monkeypatch):
     who = tracking.identity(store, compose.signature(other_seed), "c0de" * 4, other_seed)
     assert who.tags == ("search", "slow", "walk")
     assert who.name == "walk/slow [optimizer.lr=0.1] seed 7"
+    assert who.kind == "walk/slow [optimizer.lr=0.1]"
     stranger = config_of(**{"optimizer.lr": 0.3})
     assert tracking.identity(store, compose.signature(stranger), "c0de" * 4, stranger).tags == ()
 
