@@ -61,6 +61,27 @@ def class_dependent_noise(
     return _replaced(y, _hit(y, level, generator, only), target.to(y.dtype)[y])
 
 
+def replacement_noise(y: Tensor, share: float, classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Replace exactly the share of labels, rounded to a row, by one of the other classes, all equally likely.
+
+    Args:
+        y: clean labels, [n], integers in [0, classes).
+        share: of the rows, in [0, 1].
+        classes: number of classes, at least 2.
+        generator: where the randomness comes from.
+
+    Returns:
+        Noisy labels [n], and the mask [n] of labels that differ from the clean ones.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"a noise level lies between 0 and 1, not at {share}")
+    order = torch.randperm(len(y), generator=generator)
+    shift = torch.randint(1, classes, y.shape, generator=generator).to(y.dtype)
+    hit = torch.zeros(len(y), dtype=torch.bool)
+    hit[order[: round(share * len(y))]] = True
+    return _replaced(y, hit, (y + shift) % classes)
+
+
 def _hit(y: Tensor, level: float, generator: torch.Generator, only: Sequence[int] | None) -> Tensor:
     if not 0 <= level <= 1:
         raise ValueError(f"a noise level lies between 0 and 1, not at {level}")
