@@ -125,7 +125,9 @@ def write_board(
     catalogue = catalogue or books.load(papers / "catalogue.yaml")
     board = rows(catalogue=catalogue, papers=papers, reports=reports, claims=claims)
     names = {**catalogue.families, OTHERS: "Other papers"}
-    families = [(key, name, [row for row in board if row.entry.family == key]) for key, name in names.items()]
+    # What there is to see comes first: papers with results, then those without, then those that are not here.
+    shown = sorted(board, key=lambda row: (not row.judged, not row.here))
+    families = [(key, name, [row for row in shown if row.entry.family == key]) for key, name in names.items()]
     content = to_html(
         "board",
         families=[family for family in families if family[2]],

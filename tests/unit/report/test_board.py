@@ -93,6 +93,13 @@ def test_the_page_shows_every_paper_and_links_to_what_is_there(folders):
     assert text == path.read_text() and [p.name for p in reports.glob(".*")] == []
 
 
+def test_in_its_family_a_paper_with_results_comes_first(folders):
+    papers, reports = folders
+    books = Catalogue({"optim": "Optimisation"}, [Entry(slug, slug, "optim") for slug in ("absent", "fresh", "done")])
+    path = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: [])
+    assert re.findall(r'<article class="[^"]*" id="(\w+)"', path.read_text()) == ["done", "fresh", "absent", "own"]
+
+
 def test_links_are_relative_to_where_the_board_stands(folders, tmp_path):
     papers, reports = folders
     write(reports / "done" / "desk", verdicts("reproduced"), page=True)
