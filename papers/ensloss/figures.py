@@ -35,7 +35,7 @@ def epochs(results: Results) -> Figure:
     """A panel for each pair."""
     curve = need(results.curve("pairs", "test/accuracy"), "runs of pairs")
     curve = curve.filter((pl.col("model.depth") == 3) & (pl.col("step") > 0))
-    curve = curve.with_columns(100 * pl.col("step") / pl.col("step").max(), 100 * pl.col("value"))
+    curve = curve.with_columns(pl.col("step") * 100 / pl.col("step").max(), pl.col("value") * 100)
     pairs = sorted(curve["pair"].unique())
     rows = (len(pairs) + 2) // 3
     fig = style.figure(height=0.6 + 2.1 * rows)
@@ -117,6 +117,7 @@ def wins(results: Results) -> Figure:
             start += size
         ax.set_yticks(range(len(FIXED)), [f"against {name}" for name in FIXED.values()])
         ax.invert_yaxis()
+        ax.locator_params(axis="x", integer=True)
         ax.grid(visible=False)
         style.label(ax, f"{frame['task'].n_unique()} {experiment}")
     style.legend(axes[1], outside=True)
@@ -126,8 +127,8 @@ def wins(results: Results) -> Figure:
 @figure(
     "excess",
     title="The risk beyond the Bayes rule's falls with the number of rows",
-    alt="Excess risk on synthetic data against the number of training rows, for EnsLoss and BCE, both axes logarithmic"
-    ", with 95 % intervals over seeds.",
+    alt="Excess risk on synthetic data against the number of training rows, for EnsLoss and BCE, the rows on a "
+    "log scale, with 95 % intervals over seeds.",
 )
 def excess(results: Results) -> Figure:
     """EnsLoss beside BCE."""
@@ -136,7 +137,7 @@ def excess(results: Results) -> Figure:
     ax = fig.subplots()
     frame = frame.with_columns((100 * pl.col("test/excess")).alias("points"))
     style.band(ax, frame, "data.train", "points", labels=NAMES, markers=True)
-    ax.set(xscale="log", yscale="log")
+    ax.set(xscale="log", ylim=(0, None))
     ticks = sorted(frame["data.train"].unique())
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks], minor=False)
     ax.minorticks_off()
