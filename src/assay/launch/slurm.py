@@ -436,6 +436,7 @@ def _setup(sweep: Sweep, profile: Profile, copy: Path) -> list[str]:
 
     data = os.environ.get("ASSAY_DATA") or str(places.ROOT / "data")
     lines = {
+        "PYTHONSAFEPATH": "1",  # or `python -m` would look in the folder that the job was submitted from first
         "PYTHONPATH": os.pathsep.join([str(copy / "src"), str(copy)]),
         "ASSAY_OUTPUTS": str(sweep.store.folder.parent),
         "ASSAY_REPORTS": str(places.reports()),
