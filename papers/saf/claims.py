@@ -191,28 +191,29 @@ def share_of_average(results: Results) -> Values:
 
 @dataclass(frozen=True)
 class NotWorse(Interval):
-    """The mean is at least `least` and the 95 % interval keeps the bound.
+    """The mean keeps the bound, and the lower end of the 95 % interval lies above `lowest`.
 
-    A mean below `least` refutes; a mean that is high enough with an interval that is not decides nothing.
+    A mean beyond the bound refutes; a mean within it whose interval reaches too low decides nothing.
 
     Args:
-        least: for the mean.
+        lowest: for the lower end; none by default, and then the interval is only shown.
     """
 
-    least: float = -math.inf
+    lowest: float = -math.inf
 
     def threshold(self) -> str:
         """Both conditions in words."""
-        interval = f", interval {self.bound}" if math.isfinite(self.bound.low) else ""
-        return f"{self.name}: mean {at_least(self.least)}{interval}"
+        interval = f", interval > {self.lowest:g}" if math.isfinite(self.lowest) else ""
+        return f"{self.name}: mean {self.bound}{interval}"
 
     def judge(self, results: Results) -> Finding:
         """As `Interval`, with the mean first."""
         finding = super().judge(results)
         if finding.measured is None or finding.interval is None:
             return finding
-        enough = self.bound.holds(finding.interval[0])
-        verdict = "refuted" if finding.measured < self.least else "reproduced" if enough else "inconclusive"
+        enough = finding.interval[0] > self.lowest
+        held = self.bound.holds(finding.measured)
+        verdict = "refuted" if not held else "reproduced" if enough else "inconclusive"
         return replace(finding, verdict=verdict, p_value=None, units_needed=None)
 
 
@@ -370,7 +371,7 @@ CHECKS = [
         "Without noise the mean paired difference is at least -0.3 points; the interval is shown",
         serves=["C6"],
         experiment="fashion",
-        kind=NotWorse(lead("saf", "sgd", **CLEAN), Bound(), name="accuracy, SAF minus SGD", least=-0.003),
+        kind=NotWorse(lead("saf", "sgd", **CLEAN), at_least(-0.003), name="accuracy, SAF minus SGD"),
     ),
     Check(
         "6",
@@ -378,7 +379,7 @@ CHECKS = [
         "points and an interval above -0.5 points",
         serves=["C3"],
         experiment="fashion",
-        kind=NotWorse(lead("saf", "sam", **NOISY), above(-0.005), name="accuracy, SAF minus SAM", least=-0.003),
+        kind=NotWorse(lead("saf", "sam", **NOISY), at_least(-0.003), name="accuracy, SAF minus SAM", lowest=-0.005),
     ),
     Check(
         "7a",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from assay.data import class_dependent_noise, uniform_noise
+from assay.data.label_noise import replacement_noise
 
 N = 4000
 levels = st.sampled_from([0.0, 0.1, 0.3, 0.6, 0.9, 1.0])
@@ -100,3 +101,16 @@ def test_a_level_is_a_probability(level):
 def test_a_table_names_a_class_for_each_class(table):
     with pytest.raises(ValueError, match="a table gives one of 3 classes"):
         class_dependent_noise(labels(3), 0.5, 3, generator(), table=table)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.55, 1.0])
+def test_replacement_hits_an_exact_share_with_other_classes(share):
+    y = torch.arange(1000) % 5
+    noisy, hit = replacement_noise(y, share, 5, torch.Generator().manual_seed(1))
+    assert int(hit.sum()) == round(1000 * share) == int((noisy != y).sum())
+    assert noisy.min() >= 0 and noisy.max() < 5
+    if share == 1:
+        counts = torch.bincount((noisy - y) % 5, minlength=5)
+        assert counts[0] == 0 and counts[1:].min() > 200
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        replacement_noise(y, 1.5, 5, torch.Generator())
