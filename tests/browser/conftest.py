@@ -107,6 +107,7 @@ class Watched:
         settings = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
         context = self.browser.new_context(**settings)
         self.contexts.append(context)
+        context.set_default_timeout(120_000)  # a busy machine is no failure
         context.route("**/*", self._route)
         tab = context.new_page()
         tab.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))

@@ -45,7 +45,7 @@ def test_on_debian_it_is_installed(run):
 def test_where_that_fails_lists_are_renewed_and_it_is_told(run):
     result, asked = run(apt=100)
     assert result.returncode == 1 and result.stderr.startswith("there is no chromium on this machine")
-    assert asked.count("install") == 3 and asked.count("update") == 3
+    assert asked.count("install -y") == 3 and asked.count("update -qq") == 3
 
 
 @pytest.mark.parametrize("how", [{"user": 1000}, {"ASSAY_OFFLINE": "1"}])

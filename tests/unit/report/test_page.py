@@ -16,6 +16,7 @@ from assay.claims import judge
 from assay.report import page
 from assay.report.catalogue import Entry
 from assay.results import Expected, Results
+from benchmarks.pages import records
 
 PAPER = Entry("made_up", "A made-up paper", "optim", "A. Author, B. Author", 2023, "ICLR 2024", "2310.05898")
 
@@ -188,31 +189,8 @@ def test_a_page_without_any_run(tmp_path):
 
 @pytest.mark.slow
 def test_ten_thousand_records_stay_small_and_quick():
-    n, points = 10_000, 60
-    index = pl.int_range(n, eager=True)
-    noise = pl.Series([((i * 2654435761) % 1000003) / 1000003 for i in range(n)])
-    keys = pl.DataFrame({
-        "experiment": (index % 5).cast(pl.String),
-        "arm": (index % 7).cast(pl.String),
-        "seed": index // 35,
-        "signature": pl.Series([hashlib.sha256(str(i).encode()).hexdigest()[:20] for i in range(n)]),
-        "registered": index >= 0,
-        "optimizer.lr": (index % 3).cast(pl.Float64),
-    })  # fmt: skip
-    runs = keys.with_columns(**{f"test/m{k}": noise * (k + 1) for k in range(8)})
-    steps = pl.DataFrame({"step": range(0, points * 10, 10)})
-    curves = [
-        keys.join(steps, how="cross").with_columns(
-            name=pl.lit(name), value=(pl.col("step") * 0.37 + pl.col("seed")).sin()
-        )
-        for name in ("train/loss", "val/loss")
-    ]
-    results = Results("made_up", "desk", runs, pl.DataFrame(), pl.concat(curves))
-    config = {"data": {"name": "x", "limit": 3}, "model": {"name": "mlp", "widths": [1, 2]}, "budget": {"steps": 5}}
-    details = {
-        s: {"config": config | {"seed": i, "optimizer": {"name": "sgd", "lr": i % 3}}, "seconds": 1.5}
-        for i, s in enumerate(keys["signature"])
-    }
+    n = 10_000
+    results, details = records(n)
     start = time.process_time()
     text = page.html(results, judge(results, [], []), [], details=details, paper=PAPER)
     assert time.process_time() - start < 10
