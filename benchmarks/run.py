@@ -161,6 +161,25 @@ def finished() -> dict[str, Any]:
         return {"value": min(command(*words, **env) for _ in range(3)), "detail": ""}
 
 
+def saf() -> dict[str, Any]:
+    """A step of SAF against one of SGD, beside MESA and SAM: in turns in one process, as the paper's cost is judged."""
+    import torch
+
+    from assay import compose, runner
+
+    torch.set_num_threads(1)
+    compose.load("saf")
+    module = runner.build(compose.assemble(*compose.merge([{"module": "saf/cost"}]), 1))
+    for block in module.blocks():
+        module.training_step(block, 0)
+    module.finish()
+    ratios = {name: module.scalars[f"time/ratio/{name}"] for name in ("saf", "mesa", "sam")}
+    epochs = {name: module.scalars[f"time/epoch/{name}"] for name in ("sgd", "sam", "saf", "mesa")}
+    text = ", ".join(f"{name.upper()} {seconds:.2f}" for name, seconds in epochs.items())
+    detail = f"MESA {ratios['mesa']:.2f}, SAM {ratios['sam']:.2f}; s an epoch of 8,000: {text}"
+    return {"value": ratios["saf"], "detail": detail}
+
+
 ROWS: list[tuple[str, str, float, Callable[[], dict[str, Any]]]] = [
     ("sweep20", "20-run sweep, cold / bare loop", 1.3, lambda: sweep(20)),
     ("sweep200", "200-run sweep, cold / bare loop", 1.1, lambda: sweep(200)),
@@ -169,6 +188,7 @@ ROWS: list[tuple[str, str, float, Callable[[], dict[str, Any]]]] = [
     ("planning", "planning 10,000 runs, s", 5.0, planning),
     ("judging", "loading and judging 10,000 records, s", 3.0, judging),
     ("finished", "make reproduce when all is done, s", 6.0, finished),
+    ("saf", "SAF step / SGD step", 1.15, saf),
 ]
 
 
