@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+
+import polars as pl
 
 from assay import places
 from assay.errors import UserError
@@ -27,7 +30,7 @@ def publish(session: Session) -> list[Path]:
             f"{session.paper} ({session.scale}) has {len(open_runs) + len(plan.blocked)} runs open; "
             f"`assay reproduce {session.paper} --scale {session.scale}` first"
         )
-    results = session.results(plan)
+    results = _light(session.results(plan))
     folder = places.PAPERS / session.paper / "results" / session.scale
     results.save(folder)
     verdicts = judge_paper(session.paper, results)
@@ -40,6 +43,13 @@ def publish(session: Session) -> list[Path]:
             f"{folder} would weigh {size / 1e6:.1f} MB; thin out curves (measure_at) or figures, 1 MB is the limit"
         )
     return written + update_readmes(session.paper)
+
+
+def _light(results: Results) -> Results:
+    """The results with curves in single precision, which halves them; verdicts are computed from what is committed."""
+    if results.curves.is_empty():
+        return results
+    return dataclasses.replace(results, curves=results.curves.with_columns(pl.col("value").cast(pl.Float32)))
 
 
 def _figures(paper: str, results: Results, folder: Path) -> list[Path]:

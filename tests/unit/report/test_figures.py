@@ -104,3 +104,10 @@ def test_a_huge_figure_becomes_a_picture(results, monkeypatch):
 def test_wide_figures_say_so(results):
     wide = Spec("x", "t", "a", "", lambda results: style.figure(11, 2))
     assert render([wide], results)[0].wide
+
+
+def test_only_coordinates_are_shortened():
+    svg = b'<g transform="scale(0.015625)"><path id="a.12345" d="M 1.23456 -0.98765"/><text x="2.5" y="3.14159">0.0005</text>'
+    assert figures._short(svg) == (
+        b'<g transform="scale(0.015625)"><path id="a.12345" d="M 1.23 -0.98"/><text x="2.5" y="3.14">0.0005</text>'
+    )
