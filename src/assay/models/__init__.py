@@ -2,6 +2,7 @@
 
 from assay.models.base import models
 from assay.models.centred import Centred
+from assay.models.cifar_resnet import cifar_resnet
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
@@ -15,6 +16,7 @@ __all__ = [
     "Centred",
     "GaussianMixturePotential",
     "TabMLP",
+    "cifar_resnet",
     "gpt2",
     "mobilenet_v2",
     "models",
