@@ -108,6 +108,6 @@ def test_wide_figures_say_so(results):
 
 def test_only_coordinates_are_shortened():
     svg = b'<g transform="scale(0.015625)"><path id="a.12345" d="M 1.23456 -0.98765"/><text x="2.5" y="3.14159">0.0005</text>'
-    assert figures._short(svg) == (
+    assert module_of_figures._short(svg) == (
         b'<g transform="scale(0.015625)"><path id="a.12345" d="M 1.23 -0.98"/><text x="2.5" y="3.14">0.0005</text>'
     )
