@@ -12,6 +12,7 @@ from assay.data.large_images import Kuzushiji49, TinyImageNet
 from assay.data.marginals import Marginals
 from assay.data.modular import Modular
 from assay.data.openml import Newsgroups, OpenMLData
+from assay.data.relu_teacher import ReLUTeacher
 from assay.data.separable import GaussianSeparable, PerceptronWorstCase
 from assay.data.tabular import KeelData, SklearnData
 from assay.data.text import OpenWebText
@@ -38,6 +39,7 @@ __all__ = [
     "OpenMLData",
     "OpenWebText",
     "PerceptronWorstCase",
+    "ReLUTeacher",
     "Resource",
     "SklearnData",
     "Split",
