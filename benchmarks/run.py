@@ -180,6 +180,24 @@ def saf() -> dict[str, Any]:
     return {"value": ratios["saf"], "detail": detail}
 
 
+def mfac() -> dict[str, Any]:
+    """A product with M-FAC's static inverse of m = 64 gradients over one with the dense inverse, d = 5000."""
+    import torch
+
+    from assay.linalg import RankOneInverse
+    from assay.metrics.scaling import median_seconds
+
+    torch.set_num_threads(1)
+    d, m = 5000, 64
+    x, dense = torch.randn(d, dtype=torch.float64), torch.randn(d, d, dtype=torch.float64)
+    inverse = RankOneInverse(torch.randn(m, d, dtype=torch.float64) / d**0.5, 1e-3)
+    ours, plain = (median_seconds(action, 21) for action in (lambda: inverse.product(x), lambda: dense @ x))
+    return {
+        "value": ours / plain,
+        "detail": f"{ours * 1e3:.2f} ms against {plain * 1e3:.2f} ms; 2 m / d = {2 * m / d:.3f}",
+    }
+
+
 ROWS: list[tuple[str, str, float, Callable[[], dict[str, Any]]]] = [
     ("sweep20", "20-run sweep, cold / bare loop", 1.3, lambda: sweep(20)),
     ("sweep200", "200-run sweep, cold / bare loop", 1.1, lambda: sweep(200)),
@@ -187,6 +205,7 @@ ROWS: list[tuple[str, str, float, Callable[[], dict[str, Any]]]] = [
     ("help", "assay --help, s", 0.3, help_),
     ("planning", "planning 10,000 runs, s", 5.0, planning),
     ("judging", "loading and judging 10,000 records, s", 3.0, judging),
+    ("mfac", "M-FAC product / product with dense inverse", 0.1, mfac),
     ("finished", "make reproduce when all is done, s", 6.0, finished),
     ("saf", "SAF step / SGD step", 1.15, saf),
 ]

@@ -173,9 +173,11 @@ class BlockInverse(Inverse):
     """
 
     def __init__(self, gradients: Tensor, damp: float) -> None:
-        fisher = gradients.mT @ gradients / gradients.shape[-2]
+        # In single precision a small damp drowns in the rounding of G^T G, which is then not even positive definite.
+        wide = gradients.double()
+        fisher = wide.mT @ wide / gradients.shape[-2]
         fisher.diagonal(dim1=-2, dim2=-1).add_(damp)
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(fisher))
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(fisher)).to(gradients.dtype)
 
     def product(self, x: Tensor) -> Tensor:
         """F^{-1} x."""

@@ -97,3 +97,11 @@ def test_a_window_goes_on_from_its_state():
         straight.update(g)
         resumed.update(g)
     assert torch.equal(straight.product(stream[0]), resumed.product(stream[0]))
+
+
+def test_a_block_in_single_precision_is_inverted_where_the_damp_drowns():
+    gradients = 10 * rows(4, 64, dtype=torch.float32)
+    found = BlockInverse(gradients, 1e-6)
+    expected = torch.linalg.inv(fisher(gradients.double(), 1e-6))
+    assert found.inverse.dtype == torch.float32
+    torch.testing.assert_close(found.inverse.double(), expected, rtol=1e-5, atol=1e-1)
