@@ -90,6 +90,9 @@ def worst_case(results: Results) -> Figure:
         ax.plot(n, n * ratio, color=style.MUTED, linestyle=":", label="n R²/μ²")
         ax.plot(n, ratio, color=style.MUTED, linestyle="-.", label="R²/μ²")
     ax.set(xscale="log", yscale="log")
+    sizes = sorted(frame["data.rows"].unique()) if "data.rows" in frame.columns else []
+    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+    ax.minorticks_off()
     style.label(ax, "rows n", "iterations")
     style.legend(ax, outside=True)
     return fig
@@ -142,11 +145,10 @@ def images(results: Results) -> Figure:
             for mask, face in ((filled, look["color"]), (~filled, "none")):
                 x = mine["iterations"].to_numpy()[mask]
                 label = PAIRS[pair] if face != "none" else None
-                ax.plot(
-                    x, y[mask], look["marker"], color=look["color"], markerfacecolor=face, markersize=5, label=label
-                )
+                look_of = {"color": look["color"], "markerfacecolor": face, "markeredgewidth": 1.2}
+                ax.plot(x, y[mask], look["marker"], markersize=5, label=label, **look_of)
         ax.set_xscale("log")
         ax.set_yticks(range(len(order)), [NAMES[arm] for arm in order])
         style.label(ax, "iterations", title=title)
-    style.legend(axes[1], loc="upper center", bbox_to_anchor=(0.0, -0.14), ncols=3)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig
