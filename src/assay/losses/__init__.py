@@ -23,6 +23,13 @@ from assay.losses.robust import (
     TruncatedGCELoss,
     WWLoss,
 )
+from assay.losses.spherical import (
+    LogSphericalSoftmax,
+    LogTaylorSoftmax,
+    SphericalLoss,
+    SphericalSquaredError,
+    ZLoss,
+)
 from assay.losses.squared import SquaredError
 
 __all__ = [
@@ -40,6 +47,8 @@ __all__ = [
     "HingeLoss",
     "JSLoss",
     "LDRLoss",
+    "LogSphericalSoftmax",
+    "LogTaylorSoftmax",
     "Loss",
     "MAELoss",
     "NCEAGCELoss",
@@ -49,8 +58,11 @@ __all__ = [
     "RCELoss",
     "RLLLoss",
     "SCELoss",
+    "SphericalLoss",
+    "SphericalSquaredError",
     "SquaredError",
     "TruncatedGCELoss",
     "WWLoss",
+    "ZLoss",
     "losses",
 ]
