@@ -139,9 +139,14 @@ class Descent(ClassifierModule):
         found = dict(super().measure())
         if self.probe:
             self.net.eval()
-            found["sharpness/s_rho"], found["train/probe"] = sam_sharpness(*self.probe_loss(), self.probe_rho)
+            found |= self.sharpness(*self.probe_loss())
             self.net.train()
         return found
+
+    def sharpness(self, loss: LossAt, params: Params) -> dict[str, float]:
+        """What is measured at the start of an epoch, with the network in evaluation mode."""
+        s_rho, here = sam_sharpness(loss, params, self.probe_rho)
+        return {"sharpness/s_rho": s_rho, "train/probe": here}
 
     def measure_at(self, total: int) -> Iterable[int]:
         """At the start of every epoch and at the end."""
@@ -226,13 +231,10 @@ class WatchedDescent(Descent):
             self.track("trajectory/kl", self.kl / len(self.data.train))
             self.kl.zero_()
 
-    def measure(self) -> Mapping[str, float]:
+    def sharpness(self, loss: LossAt, params: Params) -> dict[str, float]:
         """Also the largest eigenvalue."""
-        found = dict(super().measure())
-        if self.probe:
-            loss, params = self.probe_loss()
-            found["sharpness/lambda_max"], self.vector = hessian_top_eig(loss, params, WARM_ITERATIONS, self.vector)
-        return found
+        value, self.vector = hessian_top_eig(loss, params, WARM_ITERATIONS, self.vector)
+        return {**super().sharpness(loss, params), "sharpness/lambda_max": value}
 
     def finish(self) -> None:
         """Also the accuracy of the average."""
