@@ -200,7 +200,7 @@ def test_watching_changes_nothing():
 def test_sharpness_leaves_batch_statistics_alone():
     module = small(WatchedDescent(**SHARED))
     module.net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 10))
-    module.advance(0, 1)
+    module.gradients(module.batch(0))
     before = module.net[1].running_mean.clone()
     assert module.measure()["sharpness/lambda_max"] > 0
     assert torch.equal(module.net[1].running_mean, before) and module.net.training
