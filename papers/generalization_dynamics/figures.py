@@ -46,7 +46,7 @@ def curves(results: Results) -> Figure:
     for ax, text in zip(axes, ("E_g, new noisy questions", "E_t, training"), strict=True):
         ax.set(xscale="log", yscale="log")
         style.label(ax, "time", text)
-    axes[1].set_ylim(bottom=1e-2)
+    axes[1].set_ylim(1e-2, 5)
     style.legend(axes[0])
     return fig
 
@@ -104,7 +104,7 @@ def overtraining(results: Results) -> Figure:
         for i, row in enumerate(grid):
             for j, value in enumerate(row):
                 dark = np.log10(max(value, 1e-3)) < 0
-                text = f"{value:.0f}" if value >= 10 else f"{value:.1g}" if value >= 1e-3 else "0"
+                text = f"{value:.0f}" if value >= 9.5 else f"{value:.1g}" if value >= 1e-3 else "0"
                 ax.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
         ax.set_xticks(range(len(alphas)), [f"{a:g}" for a in alphas])
         ax.set_yticks(range(len(ratios)), [f"{r:g}" for r in ratios])
