@@ -14,6 +14,7 @@ from assay.data.modular import Modular
 from assay.data.openml import Newsgroups, OpenMLData
 from assay.data.relu_teacher import ReLUTeacher
 from assay.data.separable import GaussianSeparable, PerceptronWorstCase
+from assay.data.python_tokens import PythonTokens
 from assay.data.tabular import KeelData, SklearnData
 from assay.data.text import OpenWebText
 from assay.data.toy2d import GaussianRing, SwissRoll
@@ -40,6 +41,7 @@ __all__ = [
     "OpenWebText",
     "PerceptronWorstCase",
     "ReLUTeacher",
+    "PythonTokens",
     "Resource",
     "SklearnData",
     "Split",

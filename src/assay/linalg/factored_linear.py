@@ -1,8 +1,8 @@
 """A linear layer with D outputs whose exact gradient step for a spherical loss costs the same whatever D is.
 
 Vincent, de Brebisson and Bouthillier (arXiv 1412.7091). The D x d weights are never touched as a whole: in
-W = V U + 1 omega^T a step changes the small U (d x d) and omega (d) and the rows of V that belong to targets; Q = W^T W and
-wbar = W^T 1 are carried along, and give the sums s and q of the scores without the scores.
+W = V U + 1 omega^T a step changes the small U (d x d) and omega (d) and the rows of V that belong to targets;
+Q = W^T W and wbar = W^T 1 are carried along, and give the sums s and q of the scores without the scores.
 """
 
 from __future__ import annotations
