@@ -198,6 +198,26 @@ def mfac() -> dict[str, Any]:
     }
 
 
+def z_loss() -> dict[str, Any]:
+    """A step of the factored output layer at 100,000 classes over one at 10,000, one example, alternating."""
+    import statistics
+
+    import torch
+
+    from assay.linalg import FactoredSphericalLinear
+    from assay.losses import ZLoss
+
+    torch.set_num_threads(1)
+    layers = {size: FactoredSphericalLinear(0.1 * torch.randn(size, 64)) for size in (10_000, 100_000)}
+    h, y, loss = torch.randn(1, 64), torch.tensor([7]), ZLoss()
+    times: dict[int, list[float]] = {size: [] for size in layers}
+    for _ in range(100):
+        for size, layer in layers.items():
+            times[size].append(timed(lambda layer=layer: layer.step(h, y, loss, 1e-3)))  # type: ignore[misc]
+    small, large = (statistics.median(each) for each in times.values())
+    return {"value": large / small, "detail": f"{large * 1e3:.3f} ms against {small * 1e3:.3f} ms"}
+
+
 ROWS: list[tuple[str, str, float, Callable[[], dict[str, Any]]]] = [
     ("sweep20", "20-run sweep, cold / bare loop", 1.3, lambda: sweep(20)),
     ("sweep200", "200-run sweep, cold / bare loop", 1.1, lambda: sweep(200)),
@@ -206,6 +226,7 @@ ROWS: list[tuple[str, str, float, Callable[[], dict[str, Any]]]] = [
     ("planning", "planning 10,000 runs, s", 5.0, planning),
     ("judging", "loading and judging 10,000 records, s", 3.0, judging),
     ("mfac", "M-FAC product / product with dense inverse", 0.1, mfac),
+    ("z_loss", "factored Z-loss step, 10 D / D classes", 1.2, z_loss),
     ("finished", "make reproduce when all is done, s", 6.0, finished),
     ("saf", "SAF step / SGD step", 1.15, saf),
 ]

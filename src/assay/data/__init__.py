@@ -12,9 +12,9 @@ from assay.data.large_images import Kuzushiji49, TinyImageNet
 from assay.data.marginals import Marginals
 from assay.data.modular import Modular
 from assay.data.openml import Newsgroups, OpenMLData
+from assay.data.python_tokens import PythonTokens
 from assay.data.relu_teacher import ReLUTeacher
 from assay.data.separable import GaussianSeparable, PerceptronWorstCase
-from assay.data.python_tokens import PythonTokens
 from assay.data.tabular import KeelData, SklearnData
 from assay.data.text import OpenWebText
 from assay.data.toy2d import GaussianRing, SwissRoll
@@ -40,8 +40,8 @@ __all__ = [
     "OpenMLData",
     "OpenWebText",
     "PerceptronWorstCase",
-    "ReLUTeacher",
     "PythonTokens",
+    "ReLUTeacher",
     "Resource",
     "SklearnData",
     "Split",

@@ -6,8 +6,8 @@ from assay.models.cifar_resnet import cifar_resnet
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
-from assay.models.random_features import RandomFeatures
 from assay.models.ngram import NGram
+from assay.models.random_features import RandomFeatures
 from assay.models.resnet import resnet18, resnet34, resnet50, resnet101
 from assay.models.small_images import mobilenet_v2, vgg16, vgg19
 from assay.models.tab_mlp import TabMLP
@@ -15,9 +15,9 @@ from assay.models.vit import vit_b_16
 
 __all__ = [
     "MLP",
-    "NGram",
     "Centred",
     "GaussianMixturePotential",
+    "NGram",
     "RandomFeatures",
     "TabMLP",
     "cifar_resnet",
