@@ -141,13 +141,21 @@ def test_weights_count_by_their_ratios_alone():
 
 
 def test_without_a_bound_the_objective_has_no_minimum_over_few_samples():
-    """A component collapses onto a point; `bounds` is what stops it."""
-    free, bounded = (
-        run(attached(Benchmark(), mixture(samples=8), 400, lr=0.1, bounds=bounds)) for bounds in (None, [0.05, 20.0])
-    )
-    assert free.scalars["model/smallest_s"] < 0.01
-    assert bounded.scalars["model/smallest_s"] == pytest.approx(0.05)
-    assert free.scalars["train/objective"] < bounded.scalars["train/objective"]
+    """A component that collapses onto one of n samples in the plane lowers L by log(100) / n for every 1/100 in S."""
+    data, net = mixture(samples=8), potential(2, eps=1.0)
+    net.r[0] = data.train.y[0]
+    found = []
+    for small in (1e-6, 1e-8, 1e-10):
+        net.log_s[0] = math.log(small)
+        found.append(float(light_sb_objective(net, data.train.x, data.train.y)))
+    assert np.diff(found) == pytest.approx([-math.log(100) / 8] * 2, rel=1e-2)
+
+
+def test_bounds_are_kept_at_every_step():
+    module = attached(Benchmark(), mixture(samples=8), 60, lr=0.2, bounds=[0.9, 1.1])
+    run(module, until=50)
+    assert float(module.net.s.min()) == pytest.approx(0.9) and float(module.net.s.max()) <= 1.1 + 1e-12
+    assert run(attached(Benchmark(), mixture(samples=8), 60, lr=0.2)).scalars["model/smallest_s"] < 0.9
 
 
 # -- Gaussians --------------------------------------------------------------------------------------------------------
@@ -257,7 +265,7 @@ def test_centres_start_at_distinct_rows_or_near_repeated_ones():
 def test_full_batches_need_as_many_samples_of_both_sides():
     data = build("data", "digits_translation", dimension=2)
     module = attached(LightSB(), loaded(data))
-    with pytest.raises(UserError, match="set budget.batch"):
+    with pytest.raises(UserError, match=r"set budget\.batch"):
         module.batch(0)
 
 
@@ -276,13 +284,13 @@ def test_refusals_are_one_line():
     for module in (Benchmark(), Sinkhorn(), Sampler()):
         with pytest.raises(UserError, match="light_sb/mixture"):
             attached(module, loaded(GaussianPair(samples=10, held_out=10)))
-    with pytest.raises(UserError, match="set model.eps"):
+    with pytest.raises(UserError, match=r"set model\.eps"):
         attached(Benchmark(), mixture(), eps=0.1)
-    with pytest.raises(UserError, match="model.components=5"):
+    with pytest.raises(UserError, match=r"model\.components=5"):
         attached(Benchmark(start="truth"), mixture(), components=4)
     with pytest.raises(UserError, match="light_sb/gaussians"):
         attached(GaussianCase(), mixture())
-    with pytest.raises(UserError, match="data.dimension=3"):
+    with pytest.raises(UserError, match=r"data\.dimension=3"):
         attached(Sampler(), mixture(dimension=3))
 
 
@@ -300,7 +308,7 @@ def test_sinkhorn_explains_more_than_independence_and_goes_on_where_it_stopped()
 
 def test_simulation_agrees_with_direct_samples_and_a_drift_of_another_eps_does_not():
     def ends(**model):
-        module = Sampler(euler_steps=100, points=4000, compared=300, permutations=199)
+        module = Sampler(euler_steps=100, points=4000, compared=400)
         data = mixture(held_out=10)
         if model:
             data.truth.drift = potential(1, eps=1.0).drift
@@ -309,7 +317,7 @@ def test_simulation_agrees_with_direct_samples_and_a_drift_of_another_eps_does_n
     right, wrong = ends(), ends(other=True)
     assert [unit["unit"] for unit in right] == ["x0=(0, 0)", "x0=(1, -0.5)"]
     for unit, other in zip(right, wrong, strict=True):
-        assert unit["p_value"] > 0.005 == other["p_value"]
+        assert unit["p_value"] > 0.001 == other["p_value"]
         assert unit["mean_z"] < 4 < other["mean_z"]
         assert unit["variance_error"] < 0.1
 
