@@ -45,7 +45,7 @@ def _times(results: Results, axis: str) -> pl.DataFrame:
 
 @figure(
     "scaling",
-    title="Time grows linearly in d; building the static inverse takes the square of m",
+    title="Time against the length and the number of the vectors",
     alt="Seconds of building, products, single entries and exchanges, against d and against m, log-log, with lines of "
     "slope 1 and 2.",
     after="complexity claims",
@@ -67,6 +67,8 @@ def scaling(results: Results) -> Figure:
                 line = 1.6 * mine["seconds"][0] * (size / size[0]) ** slope
                 ax.plot(size, line, color=style.MUTED, linestyle=dash, linewidth=1, label=f"slope {slope}")
         ax.set(xscale="log", yscale="log")
+        ax.set_xticks(sizes := times["size"].unique().sort().to_list(), [f"{size:,}" for size in sizes], rotation=30)
+        ax.minorticks_off()
         style.label(ax, text, "seconds" if axis == "d" else "")
     style.legend(axes[1], outside=True)
     return fig
