@@ -15,6 +15,7 @@ from assay.classifier import ClassifierModule
 from assay.data.base import Split
 from assay.errors import UserError
 from assay.losses.ens_loss import EnsLoss
+from assay.losses.margin import Phi
 from assay.module import even_steps, modules
 from papers.ensloss.data import excess_risk
 
@@ -41,6 +42,13 @@ class EnsClassifier(ClassifierModule):
         if isinstance(self.loss, EnsLoss):
             self.loss.reseed(self.seeds.axis("slopes"))
         self.optimize(self.groups())
+
+    def objective(self, index: Tensor) -> Tensor:
+        """Mean loss on the rows `index`; a loss of one score a class sees -f/2 and f/2, whose margin is y f as well."""
+        train = self.data.train
+        f = self.net(train.x[index])
+        scores = f if isinstance(self.loss, (Phi, EnsLoss)) else torch.cat([-f, f], dim=1) / 2
+        return self.loss.mean(scores, train.y[index], index)
 
     def measure(self) -> Mapping[str, float]:
         """Accuracy on validation and test data; nothing is chosen by the latter."""

@@ -185,11 +185,13 @@ def reproduce(
     session.store.prepare()
     from assay.finished import still_finished
 
+    if again:
+        session.start_over()
     verdicts = None if again else still_finished(session)
     if verdicts is None and launcher == "slurm":
         _reproduce_on_slurm(session, profile, detach)
     elif verdicts is None:
-        _reproduce(session, workers, again)
+        _reproduce(session, workers)
     else:
         _show(session, verdicts)
 
@@ -234,7 +236,7 @@ def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
     console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
 
 
-def _reproduce(session: Session, workers: int, again: bool) -> None:
+def _reproduce(session: Session, workers: int) -> None:
     from assay import places
     from assay.housekeeping import fetch_needed
     from assay.launch.local import Pool, default_workers, needs_spawn
@@ -247,7 +249,7 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
     counts = session.counts(plan, states)
     open_runs = session.todo(plan, states) or plan.blocked
     size = workers or default_workers()
-    if open_runs or again:
+    if open_runs:
         seconds, guesses = estimate(session, plan, states)
         about = "" if guesses == len(open_runs) else f", about {clock(seconds / size)} on {size} workers"
         console.print(f"{session.paper} ({session.scale}): {_words(counts)}{about}")
@@ -264,7 +266,7 @@ def _reproduce(session: Session, workers: int, again: bool) -> None:
 
     try:
         with display.showing():
-            swept = sweep(session, launch, lambda: pool.stopping, again)
+            swept = sweep(session, launch, lambda: pool.stopping)
     finally:
         pool.close()
     if swept.interrupted:
@@ -363,7 +365,7 @@ def cross(
     if dry_run:
         _dry_run(session, workers)
     else:
-        _reproduce(session, workers, again=False)
+        _reproduce(session, workers)
 
 
 @app.command()

@@ -8,6 +8,7 @@ which can be deleted once a run is finished.
     outputs/<paper>/records/<signature>.jsonl
     outputs/<paper>/artefacts/<sha256>.npz
     outputs/<paper>/runs/<signature>/{lock,events.jsonl,checkpoint-*.pt}
+    outputs/<paper>/before/<signature>.jsonl    a record whose run is being repeated, until the repetition is there
 """
 
 from __future__ import annotations
@@ -245,6 +246,17 @@ class Store:
     def write(self, record: Record) -> None:
         """Keep a record; it replaces an older one of the same run."""
         write_atomically(self.path(record.signature), encode(record))
+        if record.status == "done":
+            self._before(record.signature).unlink(missing_ok=True)
+
+    def set_aside(self, signature: str) -> None:
+        """Take a record out of the way, so that every launcher does its run again; the old one stays in `before/`."""
+        if self.path(signature).exists():
+            self._before(signature).parent.mkdir(parents=True, exist_ok=True)
+            self.path(signature).replace(self._before(signature))
+
+    def _before(self, signature: str) -> Path:
+        return self.folder / "before" / f"{signature}.jsonl"
 
     def keep_artefact(self, content: bytes) -> str:
         """Keep an artefact's file under its hash; returns the file's name."""

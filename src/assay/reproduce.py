@@ -111,6 +111,11 @@ class Session:
             and all(states.get(needed) == "done" for needed in run.needs)
         ]
 
+    def start_over(self) -> None:
+        """Set the records of all runs aside, so that they are done again whoever launches them."""
+        for signature in self.plan().runs:
+            self.store.set_aside(signature)
+
     def counts(self, plan: Plan, states: Mapping[str, State]) -> dict[str, int]:
         """How many runs are in each state; blocked cells count one each."""
         counts = Counter(states.values())
@@ -172,7 +177,6 @@ def sweep(
     session: Session,
     launch: Callable[[Sequence[Run]], Iterable[Any]],
     stopped: Callable[[], bool] = lambda: False,
-    again: bool = False,
 ) -> Swept:
     """Run everything that is missing, wave by wave; a failed run never stops the others.
 
@@ -180,7 +184,6 @@ def sweep(
         session: what to reproduce.
         launch: does a list of runs and returns their outcomes.
         stopped: whether the launcher was interrupted.
-        again: do finished runs again, too.
     """
     began = time.monotonic()
     session.store.prepare()
@@ -191,8 +194,6 @@ def sweep(
         tracking.prepare(session.store, plan)
         states = session.states(plan)
         todo = session.todo(plan, states, tried)
-        if again:
-            todo += [run for s, run in plan.runs.items() if states[s] == "done" and s not in tried]
         if not todo or stopped():
             break
         for outcome in launch(todo):

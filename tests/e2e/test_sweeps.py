@@ -138,6 +138,16 @@ def test_a_part_that_moves_keeps_its_records(checkout):
     assert checkout.states("walk_one", "smoke") == {"done": 2}
 
 
+def test_again_repeats_what_is_finished(checkout):
+    assert checkout.reproduce("walk_one").returncode == 0
+    before = {name: path.stat().st_mtime_ns for name, path in checkout.records("walk_one").items()}
+    repeated = checkout.reproduce("walk_one", "desk", "--again")
+    assert repeated.returncode == 0 and "6 runs computed" in repeated.stdout, repeated.stderr
+    after = checkout.records("walk_one")
+    assert after.keys() == before.keys() and all(after[name].stat().st_mtime_ns > t for name, t in before.items())
+    assert not list((checkout.root / "outputs/walk_one/before").iterdir())
+
+
 def test_more_seeds_keep_the_first_ones(checkout):
     assert checkout.reproduce("walk_one", "smoke").returncode == 0
     before = {name: path.stat().st_mtime_ns for name, path in checkout.records("walk_one").items()}

@@ -123,6 +123,12 @@ def test_an_interrupted_run_ends_with_the_same_numbers(values):
     assert torch.equal(last[0], last[1]) and not torch.equal(last[0], last[2])
 
 
+def test_a_loss_of_one_score_a_class_has_the_margin_of_the_single_score():
+    index = torch.arange(50)
+    values = [classifier(loss).objective(index) for loss in ("cross_entropy", "bce")]  # the same loss of the margin
+    torch.testing.assert_close(*values)
+
+
 def test_three_classes_are_refused():
     with pytest.raises(UserError, match="two classes"):
         classifier(data=SklearnData(table="wine"))

@@ -138,11 +138,14 @@ def test_a_half_written_lock_is_not_taken_at_once(tmp_path, monkeypatch):
     assert not Lock(tmp_path).acquire()
 
 
-def _contend(folder, wins):
+def _contend(folder, wins, all_there, all_tried):
     lock = Lock(folder)
-    if lock.acquire():
+    all_there.wait(60)
+    won = lock.acquire()
+    if won:
         wins.put(os.getpid())
-        time.sleep(0.3)
+    all_tried.wait(60)  # the winner holds it until everyone has looked
+    if won:
         lock.release()
 
 
@@ -152,12 +155,12 @@ def test_of_many_at_once_one_gets_a_dead_owners_lock(tmp_path):
     process.start()
     process.join()
     wins = context.Queue()
-    rivals = [context.Process(target=_contend, args=(tmp_path, wins)) for _ in range(6)]
+    meet = [context.Barrier(6), context.Barrier(6)]
+    rivals = [context.Process(target=_contend, args=(tmp_path, wins, *meet)) for _ in range(6)]
     for rival in rivals:
         rival.start()
     for rival in rivals:
         rival.join()
-    # All of them look within the 0.3 s that the winner holds it.
     assert wins.qsize() == 1
 
 

@@ -21,11 +21,10 @@ def random_crops(x: Tensor, crop: int, generator: torch.Generator, flip: bool = 
     n, channels, height, width = x.shape
     top = torch.randint(height - crop + 1, (n, 1), generator=generator)
     left = torch.randint(width - crop + 1, (n, 1), generator=generator)
-    rows, columns = top + torch.arange(crop), left + torch.arange(crop)  # [n, crop] each
+    windows = x.unfold(2, crop, 1).unfold(3, crop, 1)  # a view: [n, channels, top, left, crop, crop]
+    image = torch.arange(n, device=x.device)
+    cut = windows[image, :, top.squeeze(1).to(x.device), left.squeeze(1).to(x.device)]
     if flip:
-        mirrored = torch.randint(2, (n, 1), generator=generator).bool()
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = rows.to(x.device), columns.to(x.device)
-    image = torch.arange(n, device=x.device)[:, None, None, None]
-    channel = torch.arange(channels, device=x.device)[None, :, None, None]
-    return x[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+        mirrored = torch.randint(2, (n, 1), generator=generator).bool().to(x.device)
+        cut = torch.where(mirrored[:, :, None, None], cut.flip(3), cut)
+    return cut

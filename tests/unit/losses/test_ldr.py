@@ -27,9 +27,10 @@ def test_no_class_weights_beat_the_closed_form(values, lambda_, margin):
     def negative(free):  # p = softmax(free): the simplex without constraints
         log_p = free - np.logaddexp.reduce(free)
         p = np.exp(log_p)
-        return -(p @ gaps - lambda_ * (p @ log_p + math.log(k)))
+        gains = gaps - lambda_ * (log_p + math.log(k))
+        return -(p @ gains), -p * (gains - p @ gains)
 
-    found = -minimize(negative, np.zeros(k), options={"gtol": 1e-9}).fun
+    found = -minimize(negative, np.zeros(k), jac=True, options={"gtol": 1e-9}).fun
     value = ldr_kl(torch.tensor(f)[None], torch.tensor([0]), lambda_, margin)
     assert value.item() == pytest.approx(found, abs=1e-6)
 
