@@ -11,6 +11,7 @@ The algorithms themselves are `assay.linalg` (static and dynamic inverse), `assa
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from assay.classifier import ClassifierModule
 from assay.data.base import Split
 from assay.errors import UserError
 from assay.linalg import DynamicRankOneInverse, RankOneInverse
-from assay.metrics.scaling import median_seconds, scaling_exponent
+from assay.metrics.scaling import medians_in_turns, scaling_exponent
 from assay.module import Diverged, PaperModule, even_steps, modules
 from assay.prune import Pruner
 from assay.seeds import Seeds
@@ -328,14 +329,17 @@ class Gradual(ClassifierModule):
 
 @modules.register("mfac/scaling", source=f"{SOURCE}, Sec. 3", reduced={"d": [50, 100], "wide": 100, "m": [2, 4]})
 class Scaling(PaperModule):
-    """Times of building, products and updates against d and m, on random gradients; a step is one (d, m).
+    """Times of building, products and updates against d and m, on random gradients; a step is one of the two axes.
+
+    All sizes of an axis are there at once and are called in turns. So none of them finds its vectors in the caches, the
+    short no more than the long, and what slows the machine for a while slows all sizes. Seconds are the thread's own.
 
     Args:
         d: lengths of the vectors, at `window` of them.
         window: m while d varies.
         m: numbers of vectors, at length `wide`.
         wide: d while m varies.
-        calls: timed products, of which the median counts; a third as many updates, and 3 builds.
+        calls: timed products and entries, of which the median counts; a third as many updates, and 3 builds.
     """
 
     block_steps = 1
@@ -351,53 +355,54 @@ class Scaling(PaperModule):
         calls: int = 21,
     ) -> None:
         super().__init__()
-        self.cells = [("d", size, window) for size in d] + [("m", wide, count) for count in m]
+        self.axes = [("d", [(size, window) for size in d]), ("m", [(wide, count) for count in m])]
         self.calls = calls
 
     @property
     def total(self) -> int:
-        """One step a cell."""
-        return len(self.cells)
+        """One step an axis."""
+        return len(self.axes)
 
     def measure_at(self, total: int) -> Iterable[int]:
         """There is no curve."""
         return ()
 
     def advance(self, start: int, stop: int) -> None:
-        """Time the cells start, ..., stop-1."""
-        for axis, d, m in self.cells[start:stop]:
+        """Time the axes start, ..., stop-1."""
+        for axis, sizes in self.axes[start:stop]:
+            self.time(axis, sizes)
+
+    def time(self, axis: str, sizes: Sequence[tuple[int, int]]) -> None:
+        """Times and bytes at all sizes (d, m) of an axis."""
+        static, dynamic, x, builds = {}, {}, {}, {}
+        for d, m in sizes:
             generator = self.seeds.torch("gradients", d, m)
             gradients = torch.randn(m, d, generator=generator, dtype=torch.float64) / math.sqrt(d)
-            self.time(axis, gradients, torch.randn(d, generator=generator, dtype=torch.float64))
-
-    def time(self, axis: str, gradients: Tensor, x: Tensor) -> None:
-        """Times and bytes at gradients [m, d] and a vector x, [d]."""
-        m, d = gradients.shape
-        static, dynamic = RankOneInverse(gradients, DAMP), DynamicRankOneInverse(gradients, DAMP)
-        actions: dict[str, tuple[Callable[[], object], int]] = {
-            "static/product": (lambda: static.product(x), self.calls),
-            "dynamic/product": (lambda: dynamic.product(x), self.calls),
-            "dynamic/update": (lambda: dynamic.update(x), max(self.calls // 3, 1)),
-            "static/entry": (lambda: static.entry(0, d - 1), self.calls),
+            x[d, m] = torch.randn(d, generator=generator, dtype=torch.float64)
+            static[d, m], dynamic[d, m] = RankOneInverse(gradients, DAMP), DynamicRankOneInverse(gradients, DAMP)
+            builds[d, m] = functools.partial(RankOneInverse, dynamic[d, m].g, DAMP)
+            allowed = 2 * d * m * 8 + 3 * m**2 * 8 + 4 * d * 8
+            shares = {"static_bytes": static[d, m].nbytes / allowed, "dynamic_bytes": dynamic[d, m].nbytes / allowed}
+            self.unit(f"{axis}: d={d}, m={m}", d=d, m=m, **shares)
+        kinds: dict[str, tuple[Mapping[tuple[int, int], Callable[[], object]], int]] = {
+            "static/product": ({at: functools.partial(static[at].product, x[at]) for at in sizes}, self.calls),
+            "dynamic/product": ({at: functools.partial(dynamic[at].product, x[at]) for at in sizes}, self.calls),
+            "static/entry": ({at: functools.partial(static[at].entry, 0, at[0] - 1) for at in sizes}, self.calls),
+            "dynamic/update": (
+                {at: functools.partial(dynamic[at].update, x[at]) for at in sizes},
+                self.calls // 3 or 1,
+            ),
         }
         if axis == "m":
-            actions["static/build"] = (lambda: RankOneInverse(gradients, DAMP), min(self.calls, 3))
-        for name, (action, calls) in actions.items():
-            # The first build of a size was above; every other action warms up once.
-            seconds = median_seconds(action, calls, warm_up=0 if name == "static/build" else 1)
-            self.scalar(f"time/{name}/{axis}/{d}/{m}", seconds)
-        allowed = 2 * d * m * 8 + 3 * m**2 * 8 + 4 * d * 8
-        shares = {"static_bytes": static.nbytes / allowed, "dynamic_bytes": dynamic.nbytes / allowed}
-        self.unit(f"d={d}, m={m}", d=d, m=m, **shares)
+            kinds["static/build"] = (builds, min(self.calls, 3))
+        for name, (actions, calls) in kinds.items():
+            if name != "static/build":  # the first build of each size was above
+                medians_in_turns(actions, 1)
+            times = medians_in_turns(actions, calls)
+            for (d, m), seconds in times.items():
+                self.scalar(f"time/{name}/{axis}/{d}/{m}", seconds)
+            along = [d if axis == "d" else m for d, m in sizes]
+            self.scalar(f"time/exponent/{name}/{axis}", scaling_exponent(along, [times[at] for at in sizes]))
 
     def finish(self) -> None:
-        """Exponents in d and in m."""
-        for name in ("static/product", "dynamic/product", "dynamic/update", "static/entry", "static/build"):
-            for axis in ("d", "m"):
-                cells = [(d, m) for other, d, m in self.cells if other == axis]
-                keys = [f"time/{name}/{axis}/{d}/{m}" for d, m in cells]
-                if all(key in self.scalars for key in keys):
-                    sizes = [d if axis == "d" else m for d, m in cells]
-                    self.scalar(
-                        f"time/exponent/{name}/{axis}", scaling_exponent(sizes, [self.scalars[key] for key in keys])
-                    )
+        """All is said already."""

@@ -10,8 +10,6 @@ The losses are `assay.losses.ZLoss` and its family, the factored layer is `assay
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +21,7 @@ from assay.classifier import ClassifierModule
 from assay.data.base import Split
 from assay.linalg import FactoredSphericalLinear
 from assay.losses import SphericalLoss, ZLoss
-from assay.metrics.scaling import scaling_exponent
+from assay.metrics.scaling import medians_in_turns, scaling_exponent
 from assay.module import Diverged, PaperModule, even_steps, modules
 
 SOURCE = "arXiv 1604.08859"
@@ -155,19 +153,26 @@ METHODS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Callable[[], object
 }
 
 
-@modules.register("z_loss/timing", source=f"{SOURCE}, Sec. 5", reduced={"classes": [50, 100], "d": 4, "calls": 2})
+@modules.register(
+    "z_loss/timing",
+    source=f"{SOURCE}, Sec. 5",
+    reduced={"classes": [50, 100], "d": 4, "fitted": [50, 100], "turns": 1, "calls": 2},
+)
 class Timing(PaperModule):
-    """Seconds a step of the output layer alone (forward, backward, update); a step is one (batch, D).
+    """Seconds a step of the output layer alone (forward, backward, update); a step of the run is one batch size.
 
-    Inputs are N(0, I), targets follow Zipf's law, weights start at N(0, 0.1^2).
+    Inputs are N(0, I), targets follow Zipf's law, weights start at N(0, 0.1^2). All methods at all D are there at once
+    and have their turns one after another, so that what slows the machine for a while slows all of them; a call that
+    does not count begins each turn. Seconds are the thread's own.
 
     Args:
         classes: numbers of classes D.
         batches: examples in a step.
         d: width of the layer's input.
-        calls: timed calls, of which the median counts.
-        warm_up: calls before.
-        fitted_from: the least D that enters the exponents.
+        turns: how often each has its turn.
+        calls: calls that count in a turn; the median is over all turns.
+        fitted: those D that enter the exponents; ratios are taken at the largest of them.
+        autograd_to: the largest D at which the methods by autograd are there, which hold W twice.
     """
 
     block_steps = 1
@@ -176,55 +181,55 @@ class Timing(PaperModule):
     def __init__(
         self,
         *,
-        classes: Sequence[int] = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000),
+        classes: Sequence[int] = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000),
         batches: Sequence[int] = (1, 50),
         d: int = 64,
-        calls: int = 30,
-        warm_up: int = 5,
-        fitted_from: int = 10_000,
+        turns: int = 5,
+        calls: int = 6,
+        fitted: Sequence[int] = (10_000, 30_000, 100_000, 300_000),
+        autograd_to: int = 300_000,
     ) -> None:
         super().__init__()
-        self.cells = [(m, size) for m in batches for size in classes]
-        self.batches, self.d, self.calls, self.warm_up, self.fitted_from = list(batches), d, calls, warm_up, fitted_from
+        self.sizes, self.batches, self.d = sorted(classes), list(batches), d
+        self.turns, self.calls, self.autograd_to = turns, calls, autograd_to
+        self.fitted = sorted(set(fitted) & set(classes))
 
     @property
     def total(self) -> int:
-        """One step a cell."""
-        return len(self.cells)
+        """One step a batch size."""
+        return len(self.batches)
 
     def measure_at(self, total: int) -> Iterable[int]:
         """There is no curve."""
         return ()
 
     def advance(self, start: int, stop: int) -> None:
-        """Time the cells start, ..., stop-1: methods in turn, so that a busy machine hits all of them."""
-        for m, size in self.cells[start:stop]:
-            generator = self.seeds.torch("layer", m, size)
-            w = 0.1 * torch.randn(size, self.d, generator=generator)
-            h = torch.randn(m, self.d, generator=generator)
-            zipf = 1 / torch.arange(1, size + 1, dtype=torch.float64)
-            y = torch.multinomial(zipf, m, replacement=True, generator=generator)
-            steps = {name: make(w.clone(), h, y, 1e-3) for name, make in METHODS.items()}
-            seconds: dict[str, list[float]] = {name: [] for name in steps}
-            for call in range(self.warm_up + self.calls):
-                for name, step in steps.items():
-                    began = time.perf_counter()
-                    step()
-                    if call >= self.warm_up:
-                        seconds[name].append(time.perf_counter() - began)
-            for name, each in seconds.items():
-                self.scalar(f"time/{name}/{m}/{size}", statistics.median(each))
+        """Time the batch sizes start, ..., stop-1."""
+        for m in self.batches[start:stop]:
+            steps = {at: step for size in self.sizes for at, step in self.steps(m, size).items()}
+            for (name, size), seconds in medians_in_turns(steps, self.turns, timed=self.calls, untimed=1).items():
+                self.scalar(f"time/{name}/{m}/{size}", seconds)
+
+    def steps(self, m: int, size: int) -> dict[tuple[str, int], Callable[[], object]]:
+        """A step of every method on m examples and D = `size` classes, each with weights of its own."""
+        generator = self.seeds.torch("layer", m, size)
+        w = 0.1 * torch.randn(size, self.d, generator=generator)
+        h = torch.randn(m, self.d, generator=generator)
+        zipf = 1 / torch.arange(1, size + 1, dtype=torch.float64)
+        y = torch.multinomial(zipf, m, replacement=True, generator=generator)
+        names = [name for name in METHODS if size <= self.autograd_to or not name.startswith("autograd")]
+        return {(name, size): METHODS[name](w.clone(), h, y, 1e-3) for name in names}
 
     def finish(self) -> None:
-        """Exponents, and ratios at the largest D."""
-        for m in self.batches:
-            sizes = sorted(size for batch, size in self.cells if batch == m and size >= self.fitted_from)
-            if not sizes:
-                continue
-            times = {name: [self.scalars[f"time/{name}/{m}/{size}"] for size in sizes] for name in METHODS}
-            for name, each in times.items():
-                self.scalar(f"time/exponent/{name}/{m}", scaling_exponent(sizes, each))
-                self.scalar(f"time/ratio/{name}/{m}", each[-1] / times["factored"][-1])
+        """Exponents over the fitted D, and ratios at the largest of them."""
+        for m in self.batches if self.fitted else []:
+            last = self.scalars[f"time/factored/{m}/{self.fitted[-1]}"]
+            for name in METHODS:
+                keys = [f"time/{name}/{m}/{size}" for size in self.fitted]
+                if all(key in self.scalars for key in keys):
+                    times = [self.scalars[key] for key in keys]
+                    self.scalar(f"time/exponent/{name}/{m}", scaling_exponent(self.fitted, times))
+                    self.scalar(f"time/ratio/{name}/{m}", times[-1] / last)
 
 
 # -- stability --------------------------------------------------------------------------------------------------------

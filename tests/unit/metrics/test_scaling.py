@@ -1,4 +1,4 @@
-"""Exponents of power laws; medians of a made-up clock."""
+"""Exponents of power laws; medians of a made-up clock; calls in turns."""
 
 import math
 
@@ -27,3 +27,22 @@ def test_the_median_leaves_the_warm_up_out(monkeypatch):
     monkeypatch.setattr(scaling.time, "perf_counter", lambda: clock[0])
     assert scaling.median_seconds(action, 3) == 2.0
     assert len(calls) == 4
+
+
+def test_turns_come_one_after_another_and_begin_with_calls_that_do_not_count(monkeypatch):
+    clock, calls = [0.0], []
+    durations = {"a": iter([50.0, 1.0, 1.0, 50.0, 5.0, 9.0]), "b": iter([70.0, 2.0, 3.0, 70.0, 4.0, 80.0])}
+
+    def action(name):
+        calls.append(name)
+        clock[0] += next(durations[name])
+
+    monkeypatch.setattr(scaling.time, "thread_time", lambda: clock[0])
+    actions = {name: lambda name=name: action(name) for name in "ab"}
+    assert scaling.medians_in_turns(actions, 2, timed=2, untimed=1) == {"a": 3.0, "b": 3.5}
+    assert "".join(calls) == "aaabbb" * 2
+
+
+def test_waiting_does_not_count():
+    found = scaling.medians_in_turns({"wait": lambda: scaling.time.sleep(0.05)}, 1)
+    assert found["wait"] < 0.05
