@@ -403,6 +403,3 @@ class Scaling(PaperModule):
                 self.scalar(f"time/{name}/{axis}/{d}/{m}", seconds)
             along = [d if axis == "d" else m for d, m in sizes]
             self.scalar(f"time/exponent/{name}/{axis}", scaling_exponent(along, [times[at] for at in sizes]))
-
-    def finish(self) -> None:
-        """All is said already."""
