@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from assay.claims import (
     Amendment,
     Check,
@@ -9,11 +11,13 @@ from assay.claims import (
     Condition,
     Count,
     Exact,
+    Finding,
     Interval,
     Measure,
     Report,
     Value,
     Values,
+    Verdict,
     above,
     at_least,
     at_most,
@@ -24,6 +28,7 @@ from assay.claims import (
     scalar,
 )
 from assay.results import Results
+from assay.statistics import holm
 
 CLAIMS = [
     Claim("C1", "The loss is spherical: exact gradient and update at a cost that does not depend on D", "algorithm"),
@@ -41,6 +46,7 @@ CLAIMS = [
 
 DATE = "2026-11-25"
 OTHERS = {"squared": "squared error", "taylor": "log-Taylor softmax", "spherical": "log-spherical softmax"}
+KS = (1, 5, 10, 20, 50)
 SOFTMAX = {1: "softmax_1", 5: "softmax_5", 10: "softmax", 20: "softmax_20", 50: "softmax_50"}
 Z = {1: "z_1", 5: "z_5", 10: "z", 20: "z_20", 50: "z_50"}
 
@@ -63,6 +69,62 @@ def same_shape(results: Results) -> Values:
 def time(name: str) -> Measure:
     """A number of the timing run."""
     return scalar("timing", f"time/{name}")
+
+
+def tuned(*ks: int) -> Measure:
+    """Test error at k of the Z-loss tuned for k less that of the softmax tuned for k, by seed, a group for each k."""
+
+    def measure(results: Results) -> Values:
+        return [
+            replace(value, group=f"k = {k}")
+            for k in ks
+            for value in difference(error(Z[k], k), error(SOFTMAX[k], k))(results)
+        ]
+
+    return measure
+
+
+@dataclass(frozen=True)
+class Somewhere(Interval):
+    """Some group's interval lies inside the bound, after Holm's correction over the groups too.
+
+    Refuted only if the intervals of all groups lie outside.
+    """
+
+    def judge(self, results: Results) -> Finding:
+        """The headline is the group with the least p-value that is not refuted, with the corrected p-value."""
+        groups: dict[str, Values] = {}
+        for value in self.measure(results):
+            groups.setdefault(value.group, []).append(value)
+        if not groups:
+            return Finding("untested", note="nothing measured")
+        found = {name: self._group(values) for name, values in groups.items()}
+        p_values = dict(
+            zip(found, holm([1.0 if f.p_value is None else f.p_value for f in found.values()]), strict=True)
+        )
+        best = min(found, key=lambda name: (found[name].verdict == "refuted", p_values[name]))
+        verdict: Verdict = "inconclusive"
+        if found[best].verdict == "reproduced" and p_values[best] < 0.05:
+            verdict = "reproduced"
+        elif all(f.verdict == "refuted" for f in found.values()):
+            verdict = "refuted"
+        return replace(
+            found[best],
+            verdict=verdict,
+            runs=tuple(sorted({run for f in found.values() for run in f.runs})),
+            details=[
+                {
+                    "name": name,
+                    "value": f.measured,
+                    "interval": f.interval,
+                    "n": f.n,
+                    "holds": f.verdict == "reproduced",
+                }
+                for name, f in found.items()
+            ],
+            p_value=p_values[best],
+            note=f"at {best}",
+        )
 
 
 CHECKS = [
@@ -167,19 +229,25 @@ CHECKS = [
         )
         for letter, arm in zip("abc", OTHERS, strict=True)
     ),
-    *(
-        Check(
-            f"6-{k}",
-            f"Test error at {k}: Z-loss with a, b and rate chosen for k - softmax with its rate chosen for k < 0",
-            serves=["C4"] if k > 1 else [],
-            experiment="words",
-            kind=Interval(difference(error(Z[k], k), error(SOFTMAX[k], k)), below(0), name="error of Z - of softmax")
-            if k > 1
-            else Report(
-                [Condition(difference(error(Z[1], 1), error(SOFTMAX[1], 1)), below(0), "error of Z - of softmax")]
-            ),
-        )
-        for k in (1, 5, 10, 20, 50)
+    Check(
+        "6",
+        "For some k in {5, 10, 20, 50} the test error at k: Z-loss with a, b and rate chosen for k - softmax with its "
+        "rate chosen for k < 0, after Holm's correction over the four; refuted if all four intervals lie above 0",
+        serves=["C4"],
+        experiment="words",
+        kind=Somewhere(tuned(5, 10, 20, 50), below(0), name="error of Z - of softmax"),
+        amended=Amendment(
+            DATE,
+            "top-k error of Z below log-softmax for some k, paired CI on the test split, Holm over k",
+            "when the claim counts as refuted was not said, nor that the softmax's rate is chosen for the same k",
+        ),
+    ),
+    Check(
+        "6-report",
+        "The differences of check 6 for each k, k = 1 included",
+        serves=[],
+        experiment="words",
+        kind=Report([Condition(tuned(*KS), below(0), "error of Z - of softmax")]),
     ),
     *(
         Check(

@@ -10,7 +10,7 @@ import torch
 from plain import run
 from torch.nn.functional import cross_entropy
 
-from assay.claims import Exact
+from assay.claims import Exact, Value, below
 from assay.data import Split
 from assay.data.base import Data
 from assay.losses import CrossEntropy, LogSphericalSoftmax, ZLoss
@@ -176,6 +176,25 @@ def test_a_run_goes_on_from_its_checkpoint():
 
 
 # -- measures ---------------------------------------------------------------------------------------------------------
+
+
+def somewhere(**differences):
+    values = [Value(str(i), x, (), k) for k, xs in differences.items() for i, x in enumerate(xs)]
+    return claims.Somewhere(lambda results: values, below(0)).judge(None)
+
+
+CLEAR, WEAK, OPEN = [-1.0, -1.1, -0.9, -1.05, -0.95], [-1.0, -1.8, -0.2, -1.3, -0.7], [-1.0, 1.0, 0.5, -0.5, 0.1]
+
+
+def test_one_k_is_enough_if_it_survives_the_correction():
+    worse = [1.0, 1.1, 0.9, 1.05, 0.95]
+    found = somewhere(a=worse, b=OPEN, c=CLEAR, d=OPEN)
+    assert found.verdict == "reproduced" and found.measured == pytest.approx(-1) and found.note == "at c"
+    assert somewhere(a=WEAK).verdict == "reproduced"
+    assert somewhere(a=OPEN, b=WEAK, c=OPEN, d=OPEN).verdict == "inconclusive"
+    assert somewhere(a=worse, b=OPEN, c=worse, d=worse).verdict == "inconclusive"
+    assert somewhere(a=worse, b=worse, c=worse, d=worse).verdict == "refuted"
+    assert somewhere().verdict == "untested"
 
 
 @pytest.mark.parametrize(("b", "same"), [(3.0, 1.0), (10.0, 0.0)])
