@@ -27,6 +27,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    on_edge,
     scalar,
     unit,
 )
@@ -141,8 +142,8 @@ CHECKS = [
     ),
     Check(
         "3a",
-        "Time of a product (static and dynamic) against d in {1e4, 3e4, 1e5, 3e5} at m = 64, median of 21 calls, one "
-        "thread: log-log slope 1 +- 0.2; of the static build against m in {16, ..., 256} at d = 1e5, median of 3: "
+        "Time of a product (static and dynamic) against d in {1e4, 3e4, 1e5, 3e5} at m = 64, median of 21 calls, sizes in "
+        "turns, one thread: log-log slope 1 +- 0.2; of the static build against m in {16, ..., 256} at d = 1e5, median of 3: "
         "2 +- 0.3",
         serves=["C1", "C2"],
         experiment="scaling",
@@ -157,7 +158,8 @@ CHECKS = [
         amended=Amendment(
             DATE,
             "slopes over d in {1e3, 1e4, 1e5}; peak memory < 4 d m 8 bytes",
-            "between 1e3 and 1e4 the slope is that of the caches (1.22 in double precision); bytes are counted in 3b",
+            "between 1e3 and 1e4 the slope is that of the caches (1.22 in double precision), and in turns no size is in them; "
+            "bytes are counted in 3b",
         ),
     ),
     Check(
@@ -178,13 +180,16 @@ CHECKS = [
     ),
     Check(
         "3-report",
-        "Slopes of the other times: products in m, entries in d and m, updates of the window in d and m",
+        "All slopes: products, entries and updates of the window in d and m, static build in m",
         serves=[],
         experiment="scaling",
         kind=Report(
             [
                 Condition(exponent(name, axis), at_most(3), f"{name.replace('/', ' ')} in {axis}")
                 for name, axis in (
+                    ("static/product", "d"),
+                    ("dynamic/product", "d"),
+                    ("static/build", "m"),
                     ("static/product", "m"),
                     ("dynamic/product", "m"),
                     ("static/entry", "d"),
@@ -282,7 +287,8 @@ CHECKS = [
     ),
     Check(
         "6-report",
-        "Steps of every optimizer, milliseconds a step, and seconds of M-FAC over those of Adam until the target",
+        "Steps of every optimizer, milliseconds a step, seconds of M-FAC over those of Adam until the target, and whether "
+        "a chosen rate lies at an end of its grid",
         serves=[],
         experiment="digits",
         kind=Report(
@@ -290,6 +296,7 @@ CHECKS = [
                 Condition(scalar("digits", "steps/to_target", group="arm"), at_most(690), "steps"),
                 Condition(scalar("digits", "time/ms_a_step", group="arm"), at_least(0), "ms a step"),
                 Condition(seconds("mfac", "adam"), at_least(0), "seconds, M-FAC / Adam"),
+                Condition(on_edge("digits", "optimizer.lr"), at_most(0), "rate at an end of its grid"),
             ]
         ),
     ),

@@ -161,6 +161,25 @@ def difference(a: Measure, b: Measure) -> Measure:
     return measure
 
 
+def on_edge(experiment: str, key: str) -> Measure:
+    """1 where a selection chose an end of the grid of `key`, else 0; one value a choice, in a group of its arm.
+
+    A winner at an end says that the grid may have been too narrow for that arm.
+    """
+
+    def measure(results: Results) -> Values:
+        found = []
+        for row in results.selections.get(experiment, []):
+            winner = (row["winner"] or {}).get(key)
+            if winner is not None:
+                grid = [candidate["values"][key] for candidate in row["candidates"]]
+                arm = str(row["per"].get("arm", ""))
+                found.append(Value(row["by"], float(winner in (min(grid), max(grid))), group=arm))
+        return found
+
+    return measure
+
+
 def _reduced(
     table: str,
     experiment: str,

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ from assay.claims import (
     difference,
     exact,
     judge,
+    on_edge,
     scalar,
     unit,
 )
@@ -133,6 +135,17 @@ def test_units_are_read_from_their_table_and_named_with_their_seed():
         ("seed=2, unit=a", 3),
         ("seed=2, unit=bb", 4),
     ]
+
+
+def test_choices_at_an_end_of_their_grid_are_marked():
+    grid = [{"values": {"lr": lr, "m": 4}, "score": 0.0} for lr in (0.3, 0.01, 0.1)]
+    rows = [
+        {"by": "loss", "per": {"arm": arm}, "candidates": grid, "winner": winner}
+        for arm, winner in (("a", {"lr": 0.01, "m": 4}), ("b", {"lr": 0.1, "m": 4}), ("c", {"lr": 0.3}), ("d", None))
+    ]
+    data = replace(results([{"test/accuracy": 0.5}]), selections={"box": [*rows, {**rows[0], "winner": {"m": 4}}]})
+    assert {v.group: v.value for v in on_edge("box", "lr")(data)} == {"a": 1.0, "b": 0.0, "c": 1.0}
+    assert on_edge("other", "lr")(data) == []
 
 
 def test_a_difference_is_paired_by_unit_and_group():
