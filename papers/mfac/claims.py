@@ -142,9 +142,9 @@ CHECKS = [
     ),
     Check(
         "3a",
-        "Time of a product (static and dynamic) against d in {1e4, 3e4, 1e5, 3e5} at m = 64, median of 21 calls, sizes in "
-        "turns, one thread: log-log slope 1 +- 0.2; of the static build against m in {16, ..., 256} at d = 1e5, median of 3: "
-        "2 +- 0.3",
+        "Time of a product (static and dynamic) against d in {1e4, 3e4, 1e5, 3e5} at m = 64, median of 21 calls, sizes "
+        "in turns, one thread: log-log slope 1 +- 0.2; of the static build against m in {16, ..., 256} at d = 1e5, "
+        "median of 3: 2 +- 0.3",
         serves=["C1", "C2"],
         experiment="scaling",
         kind=Count(
@@ -158,8 +158,8 @@ CHECKS = [
         amended=Amendment(
             DATE,
             "slopes over d in {1e3, 1e4, 1e5}; peak memory < 4 d m 8 bytes",
-            "between 1e3 and 1e4 the slope is that of the caches (1.22 in double precision), and in turns no size is in them; "
-            "bytes are counted in 3b",
+            "between 1e3 and 1e4 the slope is that of the caches (1.22 in double precision); in turns, no size is in "
+            "them; bytes are counted in 3b",
         ),
     ),
     Check(
@@ -287,8 +287,8 @@ CHECKS = [
     ),
     Check(
         "6-report",
-        "Steps of every optimizer, milliseconds a step, seconds of M-FAC over those of Adam until the target, and whether "
-        "a chosen rate lies at an end of its grid",
+        "Steps of every optimizer, milliseconds a step, seconds of M-FAC over those of Adam until the target, and "
+        "whether a chosen rate lies at an end of its grid",
         serves=[],
         experiment="digits",
         kind=Report(
