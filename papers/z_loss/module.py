@@ -177,6 +177,7 @@ class Timing(PaperModule):
 
     block_steps = 1
     device_free = True  # times of one CPU thread, whatever the trainer's device
+    alone = True
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """The local launcher: a pool of warm workers on this machine.
 
 The parent imports torch and the paper's parts but runs nothing in them; workers are forked from it, so a run starts
-in milliseconds. Each worker does one run at a time on one thread. A worker that dies takes no other run with it: its
-run is tried once more and then recorded as failed. For CUDA, and where fork is not safe, workers are spawned.
+in milliseconds. Each worker does one run at a time on one thread. A run whose module says `alone = True`, because it
+measures times, comes last, and no other is at work meanwhile. A worker that dies takes no other run with it: its run is
+tried once more and then recorded as failed. For CUDA, and where fork is not safe, workers are spawned.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 from assay.errors import UserError
 from assay.records import Record, Store
+from assay.registry import KINDS
 from assay.study import Run
 
 HELD_AGAIN = 0.5
@@ -88,7 +90,7 @@ class Pool:
         On an interrupt (Ctrl-C) workers finish their block, keep a checkpoint and stop; the outcomes so far are
         returned with `stopping` set.
         """
-        self.queue.extend(runs)
+        self.queue.extend(sorted(runs, key=_alone))
         self.total += len(runs)
         self.started = self.started or time.monotonic()
         self.outcomes = []
@@ -141,7 +143,7 @@ class Pool:
         for item in [item for item in self.waiting if item[0] <= now]:
             self.waiting.remove(item)
             self.queue.append(item[1])
-        while self.queue and not self.stopping:
+        while self.queue and not self.stopping and self._may_start(self.queue[0]):
             idle = next((w for w in self.workers if w.run is None), None)
             if idle is None:
                 if len(self.workers) >= self.size:
@@ -154,6 +156,11 @@ class Pool:
                 idle.pipe.send((run.signature, run.config))
             except OSError:
                 self._buried(idle)
+
+    def _may_start(self, run: Run) -> bool:
+        """Not while a run is at work that has to be alone, nor, if this is such a run, while any is."""
+        at_work = [worker.run for worker in self.workers if worker.run is not None]
+        return not at_work or not any(_alone(each) for each in (run, *at_work))
 
     def _start(self) -> Worker:
         context: Any = multiprocessing.get_context("spawn" if self.spawn else "fork")
@@ -221,6 +228,12 @@ class Pool:
         failure = {"class": "oom" if killed else "code", "message": message, "traceback": ""}
         store.write(Record(run.signature, code_of(run.config, store), "failed", run.config, failure=failure))
         return Outcome(run.signature, "failed", f"{failure['class']}: {message}")
+
+
+def _alone(run: Run) -> bool:
+    """Whether the run's module asks to have the machine to itself."""
+    part = KINDS["module"].parts.get(run.config["module"]["name"])
+    return part is not None and bool(getattr(part.target, "alone", False))
 
 
 def _work(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: list[Connection] | None) -> None:

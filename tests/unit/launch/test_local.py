@@ -1,0 +1,61 @@
+"""Who may run beside whom on this machine."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from assay import module
+from assay.launch import local
+from assay.study import Run
+
+
+class Pipe:
+    def send(self, message):
+        pass
+
+
+@pytest.fixture
+def pool(monkeypatch, tmp_path):
+    parts = {"net": SimpleNamespace(target=object), "clock": SimpleNamespace(target=type("Clock", (), {"alone": True}))}
+    monkeypatch.setattr(module.modules, "parts", parts)
+    monkeypatch.setattr(local.Pool, "_start", lambda self: local.Worker(None, Pipe()))
+    return local.Pool("toy", tmp_path, 2)
+
+
+def run(name, kind="net"):
+    return Run(name, {"module": {"name": kind}})
+
+
+def at_work(pool):
+    pool._fill()
+    return [worker.run.signature for worker in pool.running]
+
+
+def finish(pool, name):
+    (worker,) = [worker for worker in pool.running if worker.run.signature == name]
+    pool._finished(worker, local.Outcome(name, "done"))
+
+
+def test_a_run_that_measures_times_waits_for_all_others_and_they_for_it(pool):
+    pool.queue.extend([run("a"), run("b"), run("t", "clock"), run("u", "clock"), run("c")])
+    assert at_work(pool) == ["a", "b"]
+    finish(pool, "a")
+    assert at_work(pool) == ["b"]
+    finish(pool, "b")
+    assert at_work(pool) == ["t"]
+    finish(pool, "t")
+    assert at_work(pool) == ["u"]
+    finish(pool, "u")
+    assert at_work(pool) == ["c"]
+
+
+def test_runs_that_measure_times_come_last(pool, monkeypatch):
+    seen = []
+
+    def fill(self):
+        seen.extend(run.signature for run in self.queue)
+        self.queue.clear()
+
+    monkeypatch.setattr(local.Pool, "_fill", fill)
+    pool.run([run("a"), run("t", "clock"), run("b")])
+    assert seen == ["a", "b", "t"]
