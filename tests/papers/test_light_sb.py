@@ -307,17 +307,22 @@ def test_sinkhorn_explains_more_than_independence_and_goes_on_where_it_stopped()
 
 
 def test_simulation_agrees_with_direct_samples_and_a_drift_of_another_eps_does_not():
-    def ends(**model):
-        module = Sampler(euler_steps=100, points=4000, compared=400)
-        data = mixture(held_out=10)
-        if model:
-            data.truth.drift = potential(1, eps=1.0).drift
-        return run(attached(module, data)).units
+    """By the median of p over six starts: among 400 direct samples of one start a draw with p = .001 is one in 1000.
 
-    right, wrong = ends(), ends(other=True)
-    assert [unit["unit"] for unit in right] == ["x0=(0, 0)", "x0=(1, -0.5)"]
+    Seed 1 is such a draw at x0 = (1, -.5): other direct samples of that plan differ from it as simulated points do.
+    """
+
+    def ends(seed, *, other=False):
+        module, data = Sampler(euler_steps=100, points=4000, compared=400), mixture(seed, held_out=10)
+        if other:
+            data.truth.drift = potential(1, eps=1.0).drift
+        return run(attached(module, data, seed=seed)).units
+
+    right, wrong = ([unit for seed in (1, 2, 3) for unit in ends(seed, other=other)] for other in (False, True))
+    assert [unit["unit"] for unit in right] == ["x0=(0, 0)", "x0=(1, -0.5)"] * 3
+    assert np.median([unit["p_value"] for unit in right]) > 0.05
+    assert {unit["p_value"] for unit in wrong} == {0.001}
     for unit, other in zip(right, wrong, strict=True):
-        assert unit["p_value"] > 0.001 == other["p_value"]
         assert unit["mean_z"] < 4 < other["mean_z"]
         assert unit["variance_error"] < 0.1
 
