@@ -64,7 +64,8 @@ def timing(results: Results) -> Figure:
 @figure(
     "errors",
     title="Error at k of the next token",
-    alt="Test error in per cent at k = 1, 5, 10, 20 and 50 of five losses tuned for k = 10, with 95 % intervals.",
+    alt="Test error in per cent at k = 1, 5, 10, 20 and 50 of five losses tuned for k = 10, with 95 % intervals, "
+    "and of naming the k commonest tokens.",
     after="Penn Treebank tables",
 )
 def errors(results: Results) -> Figure:
@@ -74,6 +75,9 @@ def errors(results: Results) -> Figure:
     fig = style.figure()
     ax = fig.subplots()
     style.band(ax, long, "k", "error", labels=ARMS, markers=True)
+    if "unigram/error_1" in runs.columns:
+        unigram = [float(runs[f"unigram/error_{k}"].drop_nulls().mean()) for k in KS]
+        ax.plot(KS, unigram, color=style.MUTED, linestyle="--", linewidth=1, label="the k commonest tokens")
     ax.set(xscale="log", yscale="log", xticks=KS, xticklabels=[str(k) for k in KS])
     style.label(ax, "k", "test error", yunit="%")
     style.legend(ax, outside=True)

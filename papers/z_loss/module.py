@@ -67,6 +67,15 @@ class Words(ClassifierModule):
             for k in KS:
                 self.scalar(f"{name}/error_{k}", 100 * (ranks > k).double().mean())
             self.scalar(f"{name}/mrr", (1 / ranks).mean())
+        for k, error in self.unigram_errors().items():
+            self.scalar(f"unigram/error_{k}", error)
+
+    def unigram_errors(self) -> dict[int, float]:
+        """Errors at k, in per cent, on the test positions of always naming the k commonest known training targets."""
+        unknown = self.data.classes - 1
+        counts = torch.bincount(self.data.train.y, minlength=self.data.classes)[:unknown]
+        y = self.data.test.y[self.data.test.y != unknown]
+        return {k: 100 * float((~torch.isin(y, counts.topk(min(k, unknown)).indices)).double().mean()) for k in KS}
 
     @torch.no_grad()
     def ranks(self, split: Split) -> Tensor:

@@ -93,6 +93,14 @@ def test_unknown_targets_are_in_no_error():
     assert module.scalars["test/error_1"] == 100 and module.scalars["test/mrr"] == 0.5  # place 2, behind the unknown
 
 
+def test_the_unigram_names_the_commonest_known_training_targets():
+    module = words(CrossEntropy())
+    module.data.train = Split(torch.zeros(9, 2, dtype=torch.long), torch.tensor([7, 7, 7, 7, 2, 2, 2, 4, 4]))
+    module.data.test = Split(torch.zeros(5, 2, dtype=torch.long), torch.tensor([2, 4, 7, 0, 2]))
+    errors = module.unigram_errors()
+    assert errors[1] == 50 and errors[5] <= 25  # two of the four known targets are 2; 4 is the second commonest
+
+
 def test_a_run_that_leaves_the_finite_numbers_ranks_nothing():
     module = run(words(CrossEntropy(), lr=1e30, steps=60))
     assert module.scalars["val/error_50"] == 100 and module.scalars["val/mrr"] == 0
