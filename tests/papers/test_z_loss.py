@@ -124,11 +124,18 @@ def test_the_closed_softmax_step_is_autograds():
     torch.testing.assert_close(found, inputs.grad)
 
 
-def test_the_hierarchical_step_lowers_its_own_loss():
+def test_the_hierarchical_step_is_autograds():
     w, h, y = layer()
+    top, leaves, inputs = (torch.zeros(*shape, requires_grad=True) for shape in ((4, 4), (4, 4, 4), (3, 4)))
     step = hierarchical_softmax(w, h, y, 0.5)
-    assert not step().any()  # weights start at zero, and so does the inputs' gradient
-    assert step().abs().max() > 0
+    for _ in range(3):  # ceil(sqrt 10) = 4 clusters of 4; both start at zero
+        scores = ((leaves[y // 4] @ (h + inputs)[:, :, None])[:, :, 0], (h + inputs) @ top.T)
+        loss = sum(cross_entropy(s, t, reduction="sum") for s, t in zip(scores, (y % 4, y // 4), strict=True))
+        expected = torch.autograd.grad(loss, (inputs, top, leaves))
+        torch.testing.assert_close(step(), expected[0])
+        with torch.no_grad():
+            top -= 0.5 * expected[1]
+            leaves -= 0.5 * expected[2]
 
 
 def test_the_factored_step_lowers_the_loss():
