@@ -153,10 +153,11 @@ def _budget(values: Values) -> dict[str, Any]:
     return budget
 
 
-TRAINER_NEUTRAL = (("clip_norm", None),)
+TRAINER_NEUTRAL = (("clip_norm", None), ("nodes", 1), ("devices", 1))
 """Values of the trainer that came later and change nothing; they are left out of signatures."""
 
-TRAINER_TYPES = {"device": ("cpu", "cuda"), "precision": ("32", "64", "bf16-mixed", "16-mixed"), "threads": int}
+TRAINER_TYPES = {"device": ("cpu", "cuda"), "precision": ("32", "64", "bf16-mixed", "16-mixed")}
+TRAINER_COUNTS = ("threads", "nodes", "devices")
 
 
 def _trainer(choices: Choices, values: Values) -> dict[str, Any]:
@@ -168,11 +169,12 @@ def _trainer(choices: Choices, values: Values) -> dict[str, Any]:
                 raise unknown("value of trainer", name, trainer)
             trainer[name] = value
     for name, allowed in TRAINER_TYPES.items():
+        if str(trainer[name]) not in allowed:
+            raise UserError(f"trainer.{name}={trainer[name]}: expected one of {', '.join(allowed)}")
+    for name in TRAINER_COUNTS:
         value = trainer[name]
-        good = isinstance(value, int) and value > 0 if allowed is int else str(value) in allowed  # type: ignore[operator]
-        if not good:
-            wanted = "a number of threads" if allowed is int else f"one of {', '.join(allowed)}"  # type: ignore[arg-type]
-            raise UserError(f"trainer.{name}={value}: expected {wanted}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"trainer.{name}={value}: expected a number of {name}")
     clip = trainer["clip_norm"]
     if clip is not None:
         if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 < clip < math.inf:

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
 else:
     pl = _import()
 
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment  # noqa: E402
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: E402
 
-__all__ = ["LightningEnvironment", "pl"]
+__all__ = ["ClusterEnvironment", "LightningEnvironment", "pl"]

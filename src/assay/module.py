@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ from assay.losses.base import Loss
 from assay.registry import Registry
 from assay.schedules.base import Schedule
 from assay.seeds import Seeds
+
+if TYPE_CHECKING:
+    from assay.team import Team
 
 
 class Diverged(ArithmeticError):
@@ -90,6 +93,7 @@ class PaperModule(pl.LightningModule):
         data, model, loss, optimizer_part, schedule: the parts taken; models and optimizers as factories.
         inputs: records of other runs that this one needs, by name.
         clip_norm: the largest norm of a gradient (`trainer.clip_norm`), for modules that step along one.
+        team: the processes of a run on several devices (`trainer.nodes`, `trainer.devices`); None for the usual one.
     """
 
     takes: ClassVar[tuple[str, ...]] = ()
@@ -97,6 +101,7 @@ class PaperModule(pl.LightningModule):
     default_parts: ClassVar[Mapping[str, str]] = {"schedule": "constant"}
     device_free: ClassVar[bool] = False
 
+    team: Team | None = None
     data: Data
     loss: Loss
     model_part: Callable[..., nn.Module]
@@ -201,6 +206,10 @@ class PaperModule(pl.LightningModule):
         """Raw optimizers are stepped inside `advance`; Lightning has none to manage."""
         return None
 
+    def spreads(self) -> bool:
+        """Whether a run can be spread over several devices."""
+        return False
+
     def take_measurement(self) -> dict[str, float]:
         """Measure now, append to the curves and return the values."""
         tracked = {name: float(value) for name, value in self._tracked.items()}
@@ -262,6 +271,28 @@ class GradientModule(PaperModule):
     def after_step(self, step: int) -> None:
         """Called after each optimizer step."""
 
+    def spreads(self) -> bool:
+        """Where steps are the plain ones, and the loss keeps nothing of each sample, which others would not see."""
+        plain = type(self).advance is GradientModule.advance
+        samples = len(self.data.train) if "data" in self.takes else None
+        kept = [*self.loss.buffers()] if "loss" in self.takes else []
+        return plain and samples is not None and not any(b.ndim and len(b) == samples for b in kept)
+
+    def shared_gradients(self, index: Tensor) -> Tensor:
+        """`gradients` over the rows `index`, dealt out to the run's processes if there are several."""
+        if self.team is None:
+            return self.gradients(index)
+        share = self.team.share(index)
+        if len(share):
+            loss = self.gradients(share)
+        else:  # an epoch's last rows may be fewer than the processes
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = torch.zeros((), device=self.device)
+        params = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for p in params:
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        return self.team.combine(len(share) / len(index), loss, [p.grad for p in params if p.grad is not None])
+
     def optimize(self, params: Iterable[nn.Parameter] | Iterable[dict[str, Any]]) -> None:
         """Build the chosen optimizer over parameters or groups; each group's rate is scaled by the schedule."""
         self.optimizer = self.optimizer_part(params)
@@ -273,7 +304,7 @@ class GradientModule(PaperModule):
         total, losses = self.total, []
         for step in range(start, stop):
             self.set_rates(step, total)
-            losses.append(self.gradients(self.batch(step)))
+            losses.append(self.shared_gradients(self.batch(step)))
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(
                     [p for group in self.optimizer.param_groups for p in group["params"]], self.clip_norm

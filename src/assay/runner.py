@@ -7,6 +7,7 @@ failed, a record that says why.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -19,7 +20,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -34,12 +35,16 @@ from assay.records import Lock, Record, StorageError, Store, storage_error, writ
 from assay.registry import KINDS
 from assay.seeds import Seeds
 
+if TYPE_CHECKING:
+    from assay.team import Team
+
 # Lightning's remarks (devices found, tips, why fit ended) say nothing that a run's own lines do not.
 for _name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 CHECKPOINT_SECONDS = 60.0
 KEEP_CHECKPOINTS = 2
+FROM_THE_START = "from the start"
 
 
 class Interrupted(Exception):
@@ -89,6 +94,21 @@ def execute(
         UserError: results cannot be written.
     """
     hooks = hooks or Hooks()
+    if _processes(config) > 1:
+        from assay.team import joined
+
+        with joined(config, store.paper, store.folder.parent) as team:
+            return _execute(config, store, hooks, again, debug, team)
+    return _execute(config, store, hooks, again, debug)
+
+
+def _processes(config: Mapping[str, Any]) -> int:
+    return int(config["trainer"].get("nodes", 1)) * int(config["trainer"].get("devices", 1))
+
+
+def _execute(
+    config: Mapping[str, Any], store: Store, hooks: Hooks, again: bool, debug: bool, team: Team | None = None
+) -> Record | None:
     signature = compose.signature(config)
     folder = store.run_folder(signature)
     lock = Lock(folder)
@@ -102,7 +122,7 @@ def execute(
         known = store.read(signature)
         if known is not None and known.status == "done" and known.code == code and not again:
             return known
-        record = _attempt(dict(config), signature, code, store, folder, hooks, debug)
+        record = _attempt(dict(config), signature, code, store, folder, hooks, debug, team)
         if lock.owned():  # a late finish by a former owner is discarded
             store.write(record)
             if record.status == "done":
@@ -113,16 +133,25 @@ def execute(
 
 
 def _attempt(
-    config: dict[str, Any], signature: str, code: str, store: Store, folder: Path, hooks: Hooks, debug: bool = False
+    config: dict[str, Any],
+    signature: str,
+    code: str,
+    store: Store,
+    folder: Path,
+    hooks: Hooks,
+    debug: bool,
+    team: Team | None,
 ) -> Record:
     started = time.time()
     hooks.computed = True
     record = Record(signature, code, "done", config)
     try:
-        module = build(config, store, folder)
+        module = build(config, store, folder, team)
         log = _EventLog(folder / "events.jsonl")
         checkpoints = _Checkpoints(folder, signature, code)
         state = checkpoints.newest()
+        if team is not None:
+            team.begin(state or FROM_THE_START)
         if state is not None:
             module.resume(state)
         log.keep_until(module.steps_done)
@@ -152,6 +181,7 @@ def _attempt(
         "seconds": round(time.time() - started, 4),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "threads": torch.get_num_threads(),
+        **({"processes": team.place.world} if team is not None else {}),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **provenance.commit(),
         "versions": provenance.versions(),
@@ -164,8 +194,36 @@ def _attempt(
     return record
 
 
-def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | None = None) -> PaperModule:
-    """The module of a configuration, its data loaded and its networks drawn, ready for the first step."""
+def follow(config: Mapping[str, Any], store: Store) -> None:
+    """Do a run's steps as one of several processes, none of whose results anyone looks at but the gradients.
+
+    Returns when the run has ended, or was stopped, or has nothing left to do.
+    """
+    from assay.team import joined
+
+    with joined(config, store.paper, store.folder.parent) as team:
+        assert team is not None and not team.first
+        folder = store.run_folder(compose.signature(config))
+        module = build(config, store, folder, team)
+        state = team.begin()
+        if state is None:
+            return
+        if state != FROM_THE_START:
+            module.resume(state)
+        with contextlib.suppress(Interrupted):
+            _train(module, config, [_AtFollowersBlockEnds(team)])
+
+
+def build(
+    config: Mapping[str, Any], store: Store | None = None, folder: Path | None = None, team: Team | None = None
+) -> PaperModule:
+    """The module of a configuration, its data loaded and its networks drawn, ready for the first step.
+
+    Args:
+        config: a run's configuration.
+        store, folder: where the artefacts of other runs lie, and where they are linked to.
+        team: the processes that share the run, if there are several.
+    """
     torch.set_num_threads(config["trainer"]["threads"])
     seeds = Seeds(config["seed"])
     # Named axes are what papers draw from; the global generators are set for libraries that know no other.
@@ -179,6 +237,9 @@ def build(config: Mapping[str, Any], store: Store | None = None, folder: Path | 
         built["data"].load(seeds)
     module.attach(seeds, Budget(**config["budget"]), built, inputs, config["trainer"].get("clip_norm"))
     module.build()
+    if team is not None and not module.spreads():
+        raise UserError(f"{config['module']['name']} runs on one device with these parts: leave trainer.devices at 1")
+    module.team = team
     if config["trainer"]["precision"] == "64":
         module.double()  # Lightning would convert only inside `fit`, after a checkpoint has been loaded and rounded
     return module
@@ -198,24 +259,34 @@ def input_folder(name: str, needed: str, store: Store | None, folder: Path | Non
     return target
 
 
-def make_trainer(config: Mapping[str, Any], callbacks: list[Any], logger: Any = None) -> pl.Trainer:
+def make_trainer(
+    config: Mapping[str, Any], callbacks: list[Any], logger: Any = None, team: Team | None = None
+) -> pl.Trainer:
     """A Lightning Trainer with everything switched off that Assay does itself."""
     cuda = config["trainer"]["device"] == "cuda"
     if cuda and not torch.cuda.is_available():
         raise UserError("trainer.device=cuda: this machine has no usable GPU (try trainer=cpu)")
+    # Slurm's variables describe the job, not this run; signals have one owner and it is not Lightning.
+    plugins: list[Any] = [LightningEnvironment()]
+    spread: dict[str, Any] = {}
+    if team is not None:
+        from assay.team import environment
+
+        plugins = [environment(team)]
+        spread = {"strategy": "ddp", "num_nodes": config["trainer"]["nodes"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pl.Trainer(
             accelerator="gpu" if cuda else "cpu",
-            devices=1,
+            devices=config["trainer"].get("devices", 1),
             precision={"32": "32-true", "64": "64-true"}.get(
                 config["trainer"]["precision"], config["trainer"]["precision"]
             ),
             max_epochs=1,
             logger=logger or False,
             callbacks=callbacks,
-            # Slurm's variables describe the job, not this run; signals have one owner and it is not Lightning.
-            plugins=[LightningEnvironment()],
+            plugins=plugins,
+            **spread,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -227,8 +298,12 @@ def make_trainer(config: Mapping[str, Any], callbacks: list[Any], logger: Any = 
 def _fit(
     module: PaperModule, config: Mapping[str, Any], hooks: Hooks, log: _EventLog, checkpoints: _Checkpoints
 ) -> None:
+    _train(module, config, [_AtBlockEnds(module, hooks, log, checkpoints)], hooks.logger)
+
+
+def _train(module: PaperModule, config: Mapping[str, Any], callbacks: list[Any], logger: Any = None) -> None:
     plain = {**config, "trainer": {**config["trainer"], "device": "cpu"}} if module.device_free else config
-    trainer = make_trainer(plain, [_AtBlockEnds(module, hooks, log, checkpoints)], hooks.logger)
+    trainer = make_trainer(plain, callbacks, logger, module.team)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.fit(module)
@@ -248,18 +323,21 @@ class _AtBlockEnds(pl.Callback):
         self.began_at = module.steps_done
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if "data" in pl_module.takes:
-            pl_module.data.move(pl_module.device)
+        _move_data(pl_module)
         if pl_module.steps_done == 0 and 0 in self.measured:
             self._measure(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if pl_module.team is not None:
+            pl_module.team.agree(pl_module.buffers())
         if pl_module.steps_done in self.measured:
             self._measure(trainer, pl_module)
         done = pl_module.steps_done
         self.hooks.progress(done, self.total)
         last = done >= self.total
         stop = not last and self.hooks.should_stop()
+        if pl_module.team is not None:
+            stop = pl_module.team.any(stop)
         if not last and (stop or time.monotonic() - self.saved >= self.hooks.checkpoint_seconds):
             self.events.flush()
             self.checkpoints.save(pl_module)
@@ -273,6 +351,30 @@ class _AtBlockEnds(pl.Callback):
             self.events.write({"step": module.steps_done, **values})
             if trainer.logger is not None:
                 trainer.logger.log_metrics(values, step=module.steps_done)
+
+
+class _AtFollowersBlockEnds(pl.Callback):
+    """What a follower does at block ends: take over what its rows alone have made, and stop when it is told to."""
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        _move_data(pl_module)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        # Masks of its own, which are a function of where the block starts: an interrupted run has the same ones.
+        torch.manual_seed(pl_module.seeds.axis("follower", self.team.place.rank, pl_module.steps_done))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        self.team.agree(pl_module.buffers())
+        if self.team.any(False):
+            raise Interrupted
+
+
+def _move_data(module: PaperModule) -> None:
+    if "data" in module.takes:
+        module.data.move(module.device)
 
 
 class _EventLog:

@@ -18,7 +18,7 @@ def random_crops(x: Tensor, crop: int, generator: torch.Generator, flip: bool = 
     Returns:
         [n, channels, crop, crop].
     """
-    n, channels, height, width = x.shape
+    n, _, height, width = x.shape
     top = torch.randint(height - crop + 1, (n, 1), generator=generator)
     left = torch.randint(width - crop + 1, (n, 1), generator=generator)
     windows = x.unfold(2, crop, 1).unfold(3, crop, 1)  # a view: [n, channels, top, left, crop, crop]

@@ -1,0 +1,264 @@
+"""One run on several devices: its processes, what they tell each other, and how they find together.
+
+`trainer.nodes` and `trainer.devices` spread a run over nodes x devices processes, one a device. Each holds the whole
+module; a step's rows are dealt out, gradients are summed (data parallelism, Lightning's DDP strategy). The first
+process is the one that everyone else knows: it holds the lock, takes measurements, writes checkpoints and the record.
+The others follow: they do the same steps on their rows and stop where the first one says so.
+
+On a cluster the scheduler starts the processes, and each finds its place in `ASSAY_TEAM`, which the task has set. On a
+single machine the first process starts the others itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from assay.errors import UserError
+from assay.lightning import ClusterEnvironment
+
+VARIABLE = "ASSAY_TEAM"
+PATIENCE = datetime.timedelta(minutes=30)
+"""How long a process waits for the others before it gives up; a measurement of the first one has to fit in."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A process's place in a team.
+
+    Args:
+        rank: its number, of `world`; 0 is the first.
+        world: processes in all.
+        local: its number among those of its node, which is also its device's.
+        node: its node's number.
+        address, port: where the first process listens.
+    """
+
+    rank: int
+    world: int
+    local: int = 0
+    node: int = 0
+    address: str = "127.0.0.1"
+    port: int = 0
+
+    @classmethod
+    def given(cls) -> Place | None:
+        """The place that whoever started this process has written down, if any."""
+        text = os.environ.get(VARIABLE)
+        return None if text is None else cls(**json.loads(text))
+
+    def written(self) -> str:
+        """What `given` reads."""
+        return json.dumps(asdict(self))
+
+
+@dataclass
+class Team:
+    """The processes of a run that have found together."""
+
+    place: Place
+    device: torch.device
+    begun: bool = False
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that measures and writes."""
+        return self.place.rank == 0
+
+    def share(self, index: Tensor) -> Tensor:
+        """This process's rows of a step's, every `world`-th (perhaps none); in all together each row comes once."""
+        return index[self.place.rank :: self.place.world]
+
+    def combine(self, weight: float, loss: Tensor, grads: Sequence[Tensor]) -> Tensor:
+        """Replace gradients by their weighted sum over the processes, in one message; returns that of the loss.
+
+        Args:
+            weight: this process's part of the step's rows; over all processes the weights sum to one.
+            loss: its mean loss, a scalar.
+            grads: its gradients, changed in place.
+        """
+        flat = torch.cat([loss.detach().reshape(1).to(grads[0].dtype), *(g.reshape(-1) for g in grads)]) * weight
+        distributed.all_reduce(flat)
+        parts = flat.split([1, *(g.numel() for g in grads)])
+        for grad, part in zip(grads, parts[1:], strict=True):
+            grad.copy_(part.view_as(grad))
+        return parts[0].squeeze(0).to(loss.dtype)
+
+    def any(self, flag: bool) -> bool:
+        """Whether any of the processes says yes."""
+        word = torch.tensor(int(flag), device=self.device)
+        distributed.all_reduce(word, distributed.ReduceOp.MAX)
+        return bool(word)
+
+    def agree(self, tensors: Iterator[Tensor]) -> None:
+        """Everyone takes the first one's values: running statistics that each has made from its own rows."""
+        for tensor in tensors:
+            distributed.broadcast(tensor, 0)
+
+    def begin(self, state: Any = None) -> Any:
+        """Tell the others from where to go on, or, in the others, hear it; None is that there is nothing to do."""
+        self.begun = True
+        words = [state]
+        distributed.broadcast_object_list(words, 0, device=self.device)
+        return words[0]
+
+    def dismiss(self) -> None:
+        """Send the others away if they still wait for the beginning."""
+        if self.first and not self.begun:
+            with contextlib.suppress(RuntimeError):  # they may have met with the same error, and be gone
+                self.begin(None)
+
+
+def size(trainer: Mapping[str, Any]) -> int:
+    """Processes that a run asks for."""
+    return int(trainer.get("nodes", 1)) * int(trainer.get("devices", 1))
+
+
+@contextlib.contextmanager
+def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Team | None]:
+    """Find the other processes of a run, starting them where no one else does; None for a run of one process.
+
+    Raises:
+        UserError: there are not so many devices here, or the run needs several nodes and no cluster.
+    """
+    trainer = config["trainer"]
+    world = size(trainer)
+    if world == 1:
+        yield None
+        return
+    cuda = trainer["device"] == "cuda"
+    if cuda and torch.cuda.device_count() < trainer["devices"]:
+        raise UserError(f"trainer.devices={trainer['devices']}: this machine has {torch.cuda.device_count()} GPUs")
+    place = Place.given()
+    started: list[subprocess.Popen[bytes]] = []
+    if place is None:
+        if trainer["nodes"] > 1:
+            raise UserError(f"trainer.nodes={trainer['nodes']}: runs over several nodes need --launcher slurm")
+        place = Place(0, world, port=_free_port())
+        started = [_start(Place(rank, world, rank, 0, place.address, place.port), config, paper, outputs)
+                   for rank in range(1, world)]  # fmt: skip
+    elif place.world != world:
+        raise UserError(f"the run asks for {world} processes, and {place.world} were started")
+    device = torch.device("cuda", place.local) if cuda else torch.device("cpu")
+    if place.address.startswith("127."):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    try:
+        distributed.init_process_group(
+            "nccl" if cuda else "gloo",
+            init_method=f"tcp://{place.address}:{place.port}",
+            world_size=world,
+            rank=place.rank,
+            timeout=PATIENCE,
+        )
+        team = Team(place, device)
+        try:
+            yield team
+        finally:
+            team.dismiss()
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+        for process in started:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def environment(team: Team) -> ClusterEnvironment:
+    """A team as Lightning wants to be told of it."""
+    return _Environment(team.place)
+
+
+class _Environment(ClusterEnvironment):
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    creates_processes_externally = True
+
+    @property
+    def main_address(self) -> str:
+        return self.place.address
+
+    @property
+    def main_port(self) -> int:
+        return self.place.port
+
+    @staticmethod
+    def detect() -> bool:
+        return False
+
+    def world_size(self) -> int:
+        return self.place.world
+
+    def set_world_size(self, size: int) -> None:
+        """Fixed."""
+
+    def global_rank(self) -> int:
+        return self.place.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        """Fixed."""
+
+    def local_rank(self) -> int:
+        return self.place.local
+
+    def node_rank(self) -> int:
+        return self.place.node
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -> subprocess.Popen[bytes]:
+    """A follower on this machine; it gets its run through its standard input and ends with its team."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "assay.team"],
+        stdin=subprocess.PIPE,
+        env={**os.environ, VARIABLE: place.written()},
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps([config, paper, str(outputs)]).encode())
+    process.stdin.close()
+    return process
+
+
+def follow(config: Mapping[str, Any], paper: str, outputs: Path) -> None:
+    """Be a follower of one run, to its end or to where the first process stops it."""
+    from assay import compose, parts, runner
+    from assay.records import Store
+
+    compose.load(paper if paper in parts.papers() else None)
+    runner.follow(config, Store(paper, outputs))
+
+
+def main() -> None:
+    """A follower that the first process has started."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears of it and says so
+    config, paper, outputs = json.load(sys.stdin)
+    try:
+        follow(config, paper, Path(outputs))
+    except (distributed.DistBackendError, distributed.DistNetworkError, RuntimeError, UserError):
+        sys.exit(1)  # whatever it was, the first process lives through it too, and its record tells
+
+
+if __name__ == "__main__":
+    main()
