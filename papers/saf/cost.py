@@ -120,6 +120,7 @@ class Cost(PaperModule):
         rounds: of such turns that count.
     """
 
+    alone: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ()
     block_steps: ClassVar[int] = 1
     device_free: ClassVar[bool] = True  # the claim is about passes; one thread of a CPU shows them

@@ -85,6 +85,7 @@ class PaperModule(pl.LightningModule):
         takes: the kinds of parts the module uses; only those enter the configuration and the signature.
         block_steps: the longest block. It bounds the work lost when a run is killed and changes no number.
         default_parts: what is chosen for a kind that the configuration leaves open.
+        alone: the module measures times; no other run is at work on the machine meanwhile.
         device_free: the module computes in numpy; it runs on the CPU whatever the trainer's device.
 
     Attributes set by `attach`:
@@ -99,6 +100,7 @@ class PaperModule(pl.LightningModule):
     takes: ClassVar[tuple[str, ...]] = ()
     block_steps: ClassVar[int] = 50
     default_parts: ClassVar[Mapping[str, str]] = {"schedule": "constant"}
+    alone: ClassVar[bool] = False
     device_free: ClassVar[bool] = False
 
     team: Team | None = None
