@@ -33,7 +33,7 @@ def make(*, tests: int = 200, alpha: float = 1.0, epsilon: float = 0.25, sigma: 
     data = QuadraticTarget(tests=tests)
     data.load(SEEDS)
     descent = functools.partial(SGD, lr=RATE, momentum=0.0)
-    module.attach(SEEDS, Budget(), {"data": data, "optimizer": descent, "schedule": Constant()}, {})
+    module.attach(SEEDS, Budget(steps=1), {"data": data, "optimizer": descent, "schedule": Constant()}, {})
     module.build()
     return module
 

@@ -102,6 +102,9 @@ def kernel_predictor(x: Tensor, coefficients: Tensor, at: Moments, epsilon: floa
 class Committee(GradientModule):
     """The centred committee machine alpha (f(x; w) - f(x; w_0)) on the quadratic target, under squared loss.
 
+    It looks at itself at some 150 steps, of which every second is a point of the curves: crossings and peaks are read
+    off more finely than curves need to be drawn.
+
     The readout is frozen at 1, the weights start at sigma times a standard normal draw. `optimizer.lr` is eta_0: each
     group's rate is eta_0 N / alpha^2, where N undoes the 1/N of the gradient and 1/alpha^2 keeps the speed in function
     space, so that laziness is not a matter of small steps. That holds for every optimizer put in, also for those whose
@@ -117,8 +120,13 @@ class Committee(GradientModule):
     takes = ("data", "optimizer", "schedule")
     block_steps = 500
     early_steps: ClassVar[int] = 50
+    logged: ClassVar[tuple[str, ...]] = (
+        "train/loss", "test/loss", "test/variance", "test/misalignment", "test/linear_power", "weights/norm",
+        "kernel/alignment", "train/within", "test/within",
+    )  # fmt: skip
 
     w: nn.Parameter
+    history: Tensor
     start_mean: Tensor
     start_second: Tensor
     beta: Tensor
@@ -136,6 +144,9 @@ class Committee(GradientModule):
         for name, value in moments(self.w.detach())._asdict().items():
             self.register_buffer(f"start_{name}", value)
         self.register_buffer("beta", self.data.beta)
+        self.looks = self.look_at(self.total)
+        shape = len(self.looks), len(self.logged)
+        self.register_buffer("history", torch.full(shape, math.nan, dtype=torch.float64))  # so checkpoints hold it
         self.optimize([self.w])
         self.base_lrs = [lr * self.hidden / self.alpha**2 for lr in self.base_lrs]
 
@@ -169,34 +180,59 @@ class Committee(GradientModule):
 
     # -- measurement ----------------------------------------------------------------------------------------------
 
-    def measure_at(self, total: int) -> Iterable[int]:
+    def look_at(self, total: int) -> list[int]:
         """Steps evenly spaced in log, step 0, and every one of the first: some 150 in all."""
         return sorted({*log_steps(total, 150), *range(min(total, self.early_steps) + 1)})
 
-    def measure(self) -> Mapping[str, float]:
+    def measure_at(self, total: int) -> Iterable[int]:
+        """Steps 0 and 1, from there every second of these steps, and the last."""
+        return sorted({0, *self.look_at(total)[1::2], total})
+
+    def advance(self, start: int, stop: int) -> None:
+        """Optimizer steps start, ..., stop-1."""
+        if start == 0:
+            self.look(0)
+        super().advance(start, stop)
+
+    def after_step(self, step: int) -> None:
+        """Look where a look is due."""
+        if step + 1 in self.looks:
+            self.look(step + 1)
+
+    @torch.no_grad()
+    def look(self, step: int) -> None:
         """Losses divided by those of f = 0 (the training set's own mean y^2, and E y^2 = 3/4), |w|, alignment."""
         f, at = self.predictor(), moments(self.w.detach())
         terms = test_loss(f, self.beta)
         train, test = self.data.train, self.data.test
         assert test is not None
         fit, new = (f(train.x) - train.y) ** 2, (f(test.x) - test.y) ** 2
-        kernel = tangent_kernel(test.x, test.x, at, self.epsilon)
-        values = {
-            "train/loss": fit.mean() / (train.y**2).mean(),
-            "test/loss": sum(terms) / MEAN_SQUARE,
-            **{f"test/{name}": term / MEAN_SQUARE for name, term in terms._asdict().items()},
-            "weights/norm": self.w.detach().norm(),
-            "kernel/alignment": target_alignment(kernel, test.y),
-            "train/within": (fit < TOLERANCE).double().mean(),
-            "test/within": (new < TOLERANCE).double().mean(),
-        }
-        return {name: float(value) for name, value in values.items()}
+        row = [
+            fit.mean() / (train.y**2).mean(),
+            *(term / MEAN_SQUARE for term in (torch.stack(terms).sum(), *terms)),
+            self.w.norm(),
+            target_alignment(tangent_kernel(test.x, test.x, at, self.epsilon), test.y),
+            *((errors < TOLERANCE).double().mean() for errors in (fit, new)),
+        ]
+        self.history[self.looks.index(step)] = torch.stack(row)
+
+    def measure(self) -> Mapping[str, float]:
+        """What was seen at this step."""
+        if self.steps_done == 0:
+            self.look(0)
+        row = self.history[self.looks.index(self.steps_done)].tolist()
+        return dict(zip(self.logged, row, strict=True))
+
+    def seen(self, name: str) -> list[float]:
+        """One of the logged numbers at all looks."""
+        values: list[float] = self.history[:, self.logged.index(name)].tolist()
+        return values
 
     def finish(self) -> None:
         """Times of crossing, the growth of the weights, and regression with the initial kernel."""
-        for name, curve in self.curves.items():
-            self.scalar(name, curve.value[-1])
-        early = self.curves["train/loss"].value[: self.early_steps + 1]
+        for name in self.logged:
+            self.scalar(name, self.seen(name)[-1])
+        early = self.seen("train/loss")[: self.early_steps + 1]
         self.scalar("train/early_rise", max((b / a - 1 for a, b in itertools.pairwise(early)), default=math.nan))
         self.crossings()
         self.growth()
@@ -204,11 +240,11 @@ class Committee(GradientModule):
 
     def crossings(self) -> None:
         """When training and test loss are below their levels for good; a loss that never is counts as T (censored)."""
-        steps, train, test = self.curves["train/loss"].step, self.curves["train/loss"].value, self.curves["test/loss"]
+        steps, train, test = self.looks, self.seen("train/loss"), self.seen("test/loss")
         times = {
             "train": last_crossing(steps, train, 0.2),
-            "test": last_crossing(steps, test.value, 0.2),
-            "test_half": last_crossing(steps, test.value, 0.5),
+            "test": last_crossing(steps, test, 0.2),
+            "test_half": last_crossing(steps, test, 0.5),
         }
         seen = {name: min(time, float(self.steps_done)) for name, time in times.items()}
         for name, time in seen.items():
@@ -218,16 +254,16 @@ class Committee(GradientModule):
         self.scalar("crossing/censored", not math.isfinite(times["train"] + times["test"]))
         grokked = math.isfinite(times["train"] + times["test"]) and times["test"] >= 2 * times["train"]
         self.scalar("crossing/grokked", grokked)
-        self.scalar("test/at_memorisation", at_time(steps, test.value, times["train"]))
-        fitting = [after for before, after in zip(train, test.value, strict=True) if before < 0.5]
+        self.scalar("test/at_memorisation", at_time(steps, test, times["train"]))
+        fitting = [after for before, after in zip(train, test, strict=True) if before < 0.5]
         self.scalar("test/rise", max(fitting, default=math.nan))
-        peak = max(range(len(steps)), key=test.value.__getitem__)
-        self.scalar("test/peak", test.value[peak])
+        peak = max(range(len(steps)), key=test.__getitem__)
+        self.scalar("test/peak", test[peak])
         self.scalar("train/at_peak", train[peak])
-        power = self.curves["test/linear_power"].value
+        power = self.seen("test/linear_power")
         self.scalar("test/linear_fall", max(power) / power[-1] if power[-1] > 0 else math.nan)
         for name in ("train", "test"):
-            within = last_crossing(steps, self.curves[f"{name}/within"].value, 0.9, rising=True)
+            within = last_crossing(steps, self.seen(f"{name}/within"), 0.9, rising=True)
             self.scalar(f"within/{name}", min(within, float(self.steps_done)))
 
     def growth(self) -> None:
@@ -235,7 +271,7 @@ class Committee(GradientModule):
 
         The second is what an exact fit, alpha epsilon (M - M_0) = beta beta^T, implies with |beta|^2 = D.
         """
-        norm = self.curves["weights/norm"].value
+        norm = self.seen("weights/norm")
         extra = len(self.beta) / (self.alpha * self.epsilon * float(self.start.second.trace()))
         ratio, predicted = norm[-1] / norm[0], math.sqrt(1 + extra)
         self.scalar("weights/growth", ratio)

@@ -22,7 +22,7 @@ from assay.models import models
 from assay.module import modules
 from papers.grokking_lazy_rich.module import SOURCE, TOLERANCE
 
-MOST_POINTS = 150
+MOST_POINTS = 75
 """Points on a curve."""
 
 
@@ -78,7 +78,7 @@ class Delay(ClassifierModule):
         return (scores.argmax(1) == split.y).double().mean(), self.loss(scores, split.y).mean()
 
     def measure_at(self, total: int) -> Iterable[int]:
-        """Evaluated steps, at most about 150 of them."""
+        """Evaluated steps, at most about 75 of them."""
         stride = self.every * math.ceil(math.ceil(total / self.every) / MOST_POINTS)
         return sorted({*range(0, total + 1, max(stride, 1)), total})
 

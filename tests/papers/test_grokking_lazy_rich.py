@@ -18,7 +18,7 @@ from assay.errors import UserError
 from assay.losses import SquaredError
 from assay.metrics.kernels import ntk
 from assay.models import MLP, Centred
-from assay.module import Budget, Curve
+from assay.module import Budget
 from assay.optimizers import SGD, AdamW
 from assay.optimizers.lion_k import LionK
 from assay.registry import KINDS
@@ -148,7 +148,7 @@ def test_an_exact_fit_has_the_predicted_norm():
     frame = torch.linalg.qr(draw(8, 6))[0]
     with torch.no_grad():
         module.w.copy_(math.sqrt(8) * frame @ (vectors * values.sqrt()) @ vectors.T)
-    module.take_measurement()
+    module.look(module.total)
     module.growth()
     assert loss_terms(module.predictor(), module.beta).misalignment < 1e-20
     assert abs(module.scalars["weights/growth_error"]) < 1e-12
@@ -227,10 +227,22 @@ def read_off(train, test, power=(1.0, 4.0, 0.5, 0.1)):
     steps = [0, 10, 100, 1000]
     curves = {"train/loss": train, "test/loss": test, "test/linear_power": list(power)}
     curves |= {"train/within": [0.0, 0.5, 1.0, 1.0], "test/within": [0.0, 0.0, 0.0, 0.5]}
-    module.curves = {name: Curve(steps, values) for name, values in curves.items()}
+    module.looks, module.history = steps, torch.zeros(4, len(module.logged), dtype=torch.float64)
+    for name, values in curves.items():
+        module.history[:, module.logged.index(name)] = torch.tensor(values, dtype=torch.float64)
     module.steps_done = 1000
     module.crossings()
     return module.scalars
+
+
+def test_crossings_are_read_off_more_finely_than_curves_are_drawn():
+    module = run(toy())
+    looks, drawn_at = module.look_at(8000), list(module.measure_at(8000))
+    assert {*range(51), 8000} < {*looks} and max(b / a for a, b in itertools.pairwise(looks[50:])) < 1.09
+    assert {0, 1, 8000} < {*drawn_at} < {*looks} and len(drawn_at) <= len(looks) / 2 + 2
+    assert not module.history.isnan().any()
+    drawn = module.curves["test/loss"]
+    assert drawn.value == [module.seen("test/loss")[module.looks.index(step)] for step in drawn.step]
 
 
 def test_times_and_delay():
