@@ -148,11 +148,14 @@ def test_the_factored_step_lowers_the_loss():
 
 
 def test_methods_are_timed_at_every_size_that_is_theirs():
-    module = Timing(classes=[40, 20, 80], batches=[1, 2], d=4, turns=2, calls=2, fitted=[20, 40], autograd_to=40)
+    module = Timing(
+        classes=[40, 20, 80], batches=[1, 2], d=4, calls=2, warm_up=1, fitted=[20, 40], autograd_to=40, most=80
+    )
     module.attach(Seeds(1), Budget(steps=1), {}, {})
     run(module)
     assert all(module.scalars[f"time/{name}/{m}/{size}"] > 0 for name in METHODS for m in (1, 2) for size in (20, 40))
-    assert "time/dense/1/80" in module.scalars and "time/autograd_z/1/80" not in module.scalars
+    assert "time/dense/1/80" in module.scalars and "time/dense/2/80" not in module.scalars
+    assert "time/autograd_z/1/80" not in module.scalars
     times = {name: [module.scalars[f"time/{name}/2/{size}"] for size in (20, 40)] for name in ("dense", "factored")}
     slope = math.log(times["dense"][1] / times["dense"][0]) / math.log(2)
     assert module.scalars["time/exponent/dense/2"] == pytest.approx(slope)

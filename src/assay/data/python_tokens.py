@@ -51,7 +51,7 @@ def digest(tokens: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@data.register("python_tokens", source="the standard library of the running Python")
+@data.register("python_tokens", source="the standard library of the running Python", neutral={"test": None})
 class PythonTokens(Data):
     """Windows of tokens and the token that follows; files go whole to training, validation or test, in this order.
 
@@ -62,7 +62,7 @@ class PythonTokens(Data):
         vocabulary: commonest training tokens that are classes of their own, ties by text.
         context: tokens that are seen.
         train: training positions, drawn by the run's seed; None for all.
-        val: validation positions, the same for all seeds; None for all. Test positions are all there are.
+        val, test: validation and test positions, the same for all seeds; None for all.
         shares: where training and validation end, as shares of the corpus; the nearest ends of files are taken.
     """
 
@@ -74,11 +74,12 @@ class PythonTokens(Data):
         context: int = 5,
         train: int | None = 100_000,
         val: int | None = 10_000,
+        test: int | None = None,
         shares: tuple[float, float] = (0.8, 0.9),
     ) -> None:
         super().__init__()
         self.tokens, self.vocabulary, self.context = tokens, vocabulary, context
-        self.sizes, self.shares = (train, val), shares
+        self.sizes, self.shares = (train, val, test), shares
 
     def load(self, seeds: Seeds) -> None:
         """Read, split and number the corpus; draw positions (axis "split")."""
@@ -95,7 +96,7 @@ class PythonTokens(Data):
         train, val, test = (torch.tensor([number.get(t, self.classes - 1) for t in part]) for part in parts)
         self.train = self._windows(train, self.sizes[0], seeds)
         self.val = self._windows(val, self.sizes[1], Seeds(0))
-        self.test = self._windows(test, None, seeds)
+        self.test = self._windows(test, self.sizes[2], Seeds(0))
 
     def _windows(self, stream: Tensor, count: int | None, seeds: Seeds) -> Split:
         there = len(stream) - self.context

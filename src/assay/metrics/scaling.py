@@ -31,25 +31,23 @@ def median_seconds(action: Callable[[], object], calls: int, warm_up: int = 1) -
     return statistics.median(_seconds(action) for _ in range(calls))
 
 
-def medians_in_turns(
-    actions: Mapping[Key, Callable[[], object]], turns: int, *, timed: int = 1, untimed: int = 0
-) -> dict[Key, float]:
-    """The median processor seconds of a call of each action, measured in turns.
+def medians_in_turns(actions: Mapping[Key, Callable[[], object]], turns: int, warm_up: int = 1) -> dict[Key, float]:
+    """The median processor seconds of a call of each action, called in turns.
+
+    An action finds in the caches what the others have left, whatever its own size.
 
     Args:
         actions: what is called; it must compute in this thread alone.
-        turns: how often every action has its turn.
-        timed: calls in a turn that count; with one, an action finds in the caches what the others have left.
-        untimed: calls at the beginning of a turn that do not count.
+        turns: calls of each action that count.
+        warm_up: calls before.
     """
     seconds: dict[Key, list[float]] = {name: [] for name in actions}
-    for _ in range(turns):
+    for turn in range(-warm_up, turns):
         for name, action in actions.items():
-            for call in range(-untimed, timed):
-                began = time.thread_time()
-                action()
-                if call >= 0:
-                    seconds[name].append(time.thread_time() - began)
+            began = time.thread_time()
+            action()
+            if turn >= 0:
+                seconds[name].append(time.thread_time() - began)
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 

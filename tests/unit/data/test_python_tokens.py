@@ -31,6 +31,8 @@ def test_training_positions_change_with_the_seed_and_others_do_not():
     one, two = loaded(1), loaded(2)
     assert not torch.equal(one.train.x, two.train.x)
     assert torch.equal(one.val.x, two.val.x) and torch.equal(one.test.x, two.test.x)
+    few = loaded(1, test=100)
+    assert len(few.test) == 100 and torch.equal(few.test.x, loaded(2, test=100).test.x)
     assert len(one.train) == 500 and len(one.val) == 200 and one.inputs == (5,) and one.classes == 51
 
 
