@@ -397,8 +397,9 @@ class Scaling(PaperModule):
         if axis == "m":
             kinds["static/build"] = (builds, min(self.calls, 3))
         for name, (actions, calls) in kinds.items():
-            # The first build of each size was above; every other action warms up once.
-            times = medians_in_turns(actions, calls, warm_up=0 if name == "static/build" else 1)
+            if name != "static/build":  # the first build of each size was above
+                medians_in_turns(actions, 1)
+            times = medians_in_turns(actions, calls)
             for (d, m), seconds in times.items():
                 self.scalar(f"time/{name}/{axis}/{d}/{m}", seconds)
             along = [d if axis == "d" else m for d, m in sizes]

@@ -31,23 +31,25 @@ def median_seconds(action: Callable[[], object], calls: int, warm_up: int = 1) -
     return statistics.median(_seconds(action) for _ in range(calls))
 
 
-def medians_in_turns(actions: Mapping[Key, Callable[[], object]], turns: int, warm_up: int = 1) -> dict[Key, float]:
-    """The median processor seconds of a call of each action, called in turns.
-
-    An action finds in the caches what the others have left, whatever its own size.
+def medians_in_turns(
+    actions: Mapping[Key, Callable[[], object]], turns: int, *, timed: int = 1, untimed: int = 0
+) -> dict[Key, float]:
+    """The median processor seconds of a call of each action, measured in turns.
 
     Args:
         actions: what is called; it must compute in this thread alone.
-        turns: calls of each action that count.
-        warm_up: calls before.
+        turns: how often every action has its turn.
+        timed: calls in a turn that count; with one, an action finds in the caches what the others have left.
+        untimed: calls at the beginning of a turn that do not count.
     """
     seconds: dict[Key, list[float]] = {name: [] for name in actions}
-    for turn in range(-warm_up, turns):
+    for _ in range(turns):
         for name, action in actions.items():
-            began = time.thread_time()
-            action()
-            if turn >= 0:
-                seconds[name].append(time.thread_time() - began)
+            for call in range(-untimed, timed):
+                began = time.thread_time()
+                action()
+                if call >= 0:
+                    seconds[name].append(time.thread_time() - began)
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 

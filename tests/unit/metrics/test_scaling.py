@@ -29,9 +29,9 @@ def test_the_median_leaves_the_warm_up_out(monkeypatch):
     assert len(calls) == 4
 
 
-def test_actions_take_turns_of_one_call_and_the_first_do_not_count(monkeypatch):
+def test_turns_come_one_after_another_and_begin_with_calls_that_do_not_count(monkeypatch):
     clock, calls = [0.0], []
-    durations = {"a": iter([50.0, 1.0, 9.0, 2.0]), "b": iter([70.0, 4.0, 3.0, 80.0])}
+    durations = {"a": iter([50.0, 1.0, 1.0, 50.0, 5.0, 9.0]), "b": iter([70.0, 2.0, 3.0, 70.0, 4.0, 80.0])}
 
     def action(name):
         calls.append(name)
@@ -39,8 +39,8 @@ def test_actions_take_turns_of_one_call_and_the_first_do_not_count(monkeypatch):
 
     monkeypatch.setattr(scaling.time, "thread_time", lambda: clock[0])
     actions = {name: lambda name=name: action(name) for name in "ab"}
-    assert scaling.medians_in_turns(actions, 3) == {"a": 2.0, "b": 4.0}
-    assert "".join(calls) == "ab" * 4
+    assert scaling.medians_in_turns(actions, 2, timed=2, untimed=1) == {"a": 3.0, "b": 3.5}
+    assert "".join(calls) == "aaabbb" * 2
 
 
 def test_waiting_does_not_count():
