@@ -22,11 +22,11 @@ ALPHA = "module.alpha"
     "curves",
     title="Learning curves of linear students: descent, the exact formula and its limit agree",
     alt="Generalisation and training error against time for five values of alpha: dots of simulated descent with two "
-    "standard errors on lines of the limit of large matrices.",
+    "standard errors, dotted lines of the formula for the same inputs, full lines of the limit of large matrices.",
     after="linear figures",
 )
 def curves(results: Results) -> Figure:
-    """E_g and E_t of the first seed over time: dots descent, dashes the formula for its X, lines the limit."""
+    """E_g and E_t of the first seed over time: dots descent, dotted lines the formula for its X, lines the limit."""
     frame = need(results.of("simulation", "curves"), "curves of the simulation")
     frame = frame.filter(pl.col("seed") == pl.col("seed").min())
     wide = frame.pivot(on="name", index=[ALPHA, "step"], values="value").filter(pl.col("step") > 0).sort("step")
@@ -47,8 +47,23 @@ def curves(results: Results) -> Figure:
         ax.set(xscale="log", yscale="log")
         style.label(ax, "time", text)
     axes[1].set_ylim(1e-2, 5)
+    _plain_ticks(axes[0], 1.5, 2, 3, 4, 6)
+    for text, look in (
+        ("descent", {"marker": "o", "linestyle": "", "markersize": 3.5}),
+        ("formula for this X", {"linestyle": ":", "linewidth": 1}),
+        ("N → ∞", {"linewidth": 1.3}),
+    ):
+        axes[1].plot([], [], color=style.INK, label=text, **look)
+    handles, names = axes[1].get_legend_handles_labels()
     style.legend(axes[0])
+    axes[1].legend(handles[-3:], names[-3:], loc="upper right")
     return fig
+
+
+def _plain_ticks(ax: Any, *ticks: float) -> None:
+    """Numbers, not powers of ten, on a logarithmic axis of less than a decade."""
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_yticks([], minor=True)
 
 
 @figure(
@@ -143,7 +158,10 @@ def features(results: Results) -> Figure:
             continue
         medians = runs.group_by("model.hidden").agg(pl.col(*shown).median()).sort("model.hidden")
         for name, text in shown.items():
-            ax.plot(medians["model.hidden"], medians[name], label=text, markersize=4, **looks[name])
+            wide = (
+                {"linewidth": 5, "markersize": 8} if name == "test/stopped" else {"markersize": 4}
+            )  # ridge lies on it
+            ax.plot(medians["model.hidden"], medians[name], label=text, **looks[name], **wide)
         ax.set(xscale="log", yscale="log")
         style.label(ax, "features", "E_g or capacity", title=title)
     style.legend(axes[1], outside=True)
@@ -154,7 +172,7 @@ def features(results: Results) -> Figure:
     "two_layers",
     title="Both layers trained: final error and error at the best time over width",
     alt="Final error and smallest error on the way against the hidden width for three scales of the initial weights, "
-    "with intervals over seeds, and the training error at the end.",
+    "with intervals over seeds, and the training error at the end with its range over seeds.",
     after="Figs. 6, 7, 9",
 )
 def two_layers(results: Results) -> Figure:
@@ -166,18 +184,15 @@ def two_layers(results: Results) -> Figure:
     for scale, hue in zip(scales, style.sequence(len(scales)), strict=True):
         mine = frame.filter(pl.col("module.scale") == scale) if scale is not None else frame
         name = f"s = {scale:g}" if scale is not None else "s = 1"
-        for ax, column, dash, text in (
-            (axes[0], "test/final", "-", f"end, {name}"),
-            (axes[0], "test/stopped", ":", f"best step, {name}"),
-            (axes[1], "train/final", "-", name),
-        ):
-            style.band(
-                ax, mine, "module.hidden", column, group=None, label=text, color=hue, linestyle=dash, markers=True
-            )  # fmt: skip
-    for ax, text in zip(axes, ("E_g", "E_t at the end"), strict=True):
+        look = {"group": None, "color": hue, "markers": True}
+        style.band(axes[0], mine, "module.hidden", "test/final", label=f"end, {name}", linestyle="-", **look)
+        style.band(axes[0], mine, "module.hidden", "test/stopped", label=f"best step, {name}", linestyle=":", **look)
+        style.band(axes[1], mine, "module.hidden", "train/final", label=name, spread="range", **look)
+    for ax, text in zip(axes, ("E_g, mean and 95 % interval", "E_t at the end, mean and range"), strict=True):
         ax.set(xscale="log", yscale="log")
         style.label(ax, "hidden units", text)
     style.threshold(axes[0], 19, "as many weights as samples", axis="x")
+    _plain_ticks(axes[0], 1, 1.5, 2, 3, 4)
     style.legend(axes[0], fontsize=8)
     style.legend(axes[1])
     return fig

@@ -14,7 +14,7 @@ from assay.errors import UserError
 from assay.seeds import Seeds
 
 
-@data.register("large_step_lr/pair", source="arXiv 2412.08424, Section 3.1 and Table 1")
+@data.register("large_step_lr/pair", source="arXiv 2412.08424, Section 3 and Table 1")
 class Pair(ClassPair):
     """Images of two classes as float64 vectors of pixels divided by 255, in random order.
 

@@ -42,7 +42,7 @@ PAIRS = {
     "trajectories",
     title="Larger steps: higher losses on the way, and earlier there",
     alt="Accuracy, loss and gradient norm against iterations up to separation, for six step sizes of gradient descent "
-    "and the batch perceptron, on 500 images of sneakers and boots.",
+    "and the batch perceptron's own iterates, on 500 images of sneakers and boots.",
     after="Fig. 1",
 )
 def trajectories(results: Results) -> Figure:
@@ -56,7 +56,7 @@ def trajectories(results: Results) -> Figure:
     for ax, (name, text) in zip(axes, panels, strict=True):
         for arm, look in looks.items():
             mine = frame.filter((pl.col("arm") == arm) & (pl.col("name") == name) & (pl.col("step") > 0)).sort("step")
-            ax.plot(mine["step"], mine["value"], label={**LR, **PERCEPTRONS}[arm], linewidth=1.2, **look)
+            ax.plot(mine["step"], mine["value"], label=LR.get(arm, "batch perceptron, θ̂"), linewidth=1.2, **look)
         ax.set(xscale="log", **({} if name == "train/accuracy" else {"yscale": "log"}))
         style.label(ax, y=text)
     style.label(axes[-1], "iterations")
@@ -77,9 +77,10 @@ def worst_case(results: Results) -> Figure:
     shown = ["lr_1", "lr_10", "lr_100", "bp", "nbp", "perceptron", "nlr_0p1", "nlr_1", "nlr_100"]
     fig = style.figure(height=4.6)
     ax = fig.subplots()
-    for arm, look in style.looks([arm for arm in shown if arm in frame["arm"].unique()]).items():
+    looks = style.looks([arm for arm in shown if arm in frame["arm"].unique()])
+    for size, (arm, look) in zip(np.linspace(7, 3, len(looks)), looks.items(), strict=True):  # several lines coincide
         mine = frame.filter(pl.col("arm") == arm).sort("data.rows") if "data.rows" in frame.columns else frame.head(0)
-        ax.plot(mine["data.rows"], mine["iterations"], label=NAMES[arm], markersize=4, **look)
+        ax.plot(mine["data.rows"], mine["iterations"], label=NAMES[arm], markersize=size, linewidth=size / 2, **look)
     margins = results.of("worst_case_margin")
     if len(margins) > 1:
         margins = margins.sort("data.rows")
@@ -149,6 +150,6 @@ def images(results: Results) -> Figure:
                 ax.plot(x, y[mask], look["marker"], markersize=5, label=label, **look_of)
         ax.set_xscale("log")
         ax.set_yticks(range(len(order)), [NAMES[arm] for arm in order])
-        style.label(ax, "iterations", title=title)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        style.label(ax, "iterations (hollow: capped)", title=title)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig

@@ -1,7 +1,8 @@
 """Logistic regression by full-batch gradient descent as a linear separator, plain and normalised.
 
-f(theta) = (1/n) sum_i log(1 + exp(-z_i . theta)) has the gradient -(1/n) sum_i w_i z_i with the weights
-w_i = 1 / (1 + exp(z_i . theta)): the probability that the model gives to the wrong label.
+f(theta) = (1/n) sum_i log(1 + exp(-z_i . theta)) (Eq. 2) has the gradient -(1/n) sum_i w_i z_i (Eq. 3) with the weights
+w_i = 1 / (1 + exp(z_i . theta)): the probability that the model gives to the wrong label. Equations are those of arXiv
+2412.08424.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from scipy.special import expit
 from assay.separators.base import Array, Rows, Separator, separators
 
 
-@separators.register("lr_gd", source="arXiv 2412.08424, Eq. 4")
+@separators.register("lr_gd", source="arXiv 2412.08424, LR+GD in Section 1")
 class LRGD(Separator):
-    """theta <- theta - gamma grad f(theta).
+    """LR+GD: theta <- theta - gamma grad f(theta).
 
     Args:
         gamma: step size, of any magnitude.
@@ -31,9 +32,9 @@ class LRGD(Separator):
         return c
 
 
-@separators.register("normalized_lr_gd", source="arXiv 2412.08424, Algorithm 3 and Theorem 6.1")
+@separators.register("normalized_lr_gd", source="arXiv 2412.08424, Section 6")
 class NormalizedLRGD(Separator):
-    """theta <- theta - gamma beta grad f(theta), where 1 / beta is the mean of the weights w_i.
+    """Normalized LR+GD: theta <- theta - gamma beta grad f(theta), where 1 / beta is the mean of the weights w_i.
 
     The step is gamma times the mean of the z_i weighted by w_i, so that it stays of one size until all are right. Some
     w_i is at least 1/2 before that, so beta is finite.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay.separators.base import Array, Rows, Separator, separators
 
 
-@separators.register("batch_perceptron", source="arXiv 2412.08424, Theorems 3.2 and 3.3")
+@separators.register("batch_perceptron", source="arXiv 2412.08424, Section 3")
 class BatchPerceptron(Separator):
     """th <- th + (1/n) sum of the z_i with z_i . th <= 0; the first step is half as long.
 
@@ -25,7 +25,7 @@ class BatchPerceptron(Separator):
         return wrong * ((0.5 if t == 0 else 1.0) / rows.n)
 
     def bound(self, n: int, radius: float, margin: float) -> float:
-        """n R^2/mu^2 (Thm 3.3)."""
+        """n R^2/mu^2 (Thm 3.3, Eq. 4)."""
         return n * (radius / margin) ** 2
 
 
@@ -43,7 +43,7 @@ class NormalizedBatchPerceptron(Separator):
         return (radius / margin) ** 2
 
 
-@separators.register("perceptron", source="Rosenblatt (1958); bound: Novikoff (1962)")
+@separators.register("perceptron", source="Rosenblatt (1958); bound: Novikoff (1962), Theorem 5.2 of arXiv 2412.08424")
 class Perceptron(Separator):
     """th <- th + z_j for one j with z_j . th <= 0: the next one, going round the rows in their order.
 
