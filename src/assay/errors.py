@@ -34,3 +34,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     hint = "did you mean " if near else "there is "
     more = f" and {len(shown) - 12} more" if len(shown) > 12 else ""
     return UserError(f"unknown {what} '{name}': {hint}{', '.join(shown[:12]) or 'none'}{more}")
+
+
+class ProcessLost(Exception):
+    """Another process of a run that is spread over several is gone."""

@@ -28,7 +28,7 @@ import torch
 
 from assay import compose, places, provenance
 from assay.codes import code_of
-from assay.errors import DataMissing, UserError
+from assay.errors import DataMissing, ProcessLost, UserError
 from assay.lightning import LightningEnvironment, pl
 from assay.module import Budget, Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
@@ -470,6 +470,8 @@ def failure_class(error: BaseException) -> str:
         return "nan"
     if isinstance(error, TimeoutError):
         return "timeout"
+    if isinstance(error, ProcessLost):
+        return "node"
     if isinstance(error, DataMissing):
         return "data"
     return "code"

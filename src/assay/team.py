@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from assay.errors import UserError
+from assay.errors import ProcessLost, UserError
 from assay.lightning import ClusterEnvironment
 
 VARIABLE = "ASSAY_TEAM"
@@ -90,7 +90,8 @@ class Team:
             grads: its gradients, changed in place.
         """
         flat = torch.cat([loss.detach().reshape(1).to(grads[0].dtype), *(g.reshape(-1) for g in grads)]) * weight
-        distributed.all_reduce(flat)
+        with _together():
+            distributed.all_reduce(flat)
         parts = flat.split([1, *(g.numel() for g in grads)])
         for grad, part in zip(grads, parts[1:], strict=True):
             grad.copy_(part.view_as(grad))
@@ -99,25 +100,28 @@ class Team:
     def any(self, flag: bool) -> bool:
         """Whether any of the processes says yes."""
         word = torch.tensor(int(flag), device=self.device)
-        distributed.all_reduce(word, distributed.ReduceOp.MAX)
+        with _together():
+            distributed.all_reduce(word, distributed.ReduceOp.MAX)
         return bool(word)
 
     def agree(self, tensors: Iterator[Tensor]) -> None:
         """Everyone takes the first one's values: running statistics that each has made from its own rows."""
-        for tensor in tensors:
-            distributed.broadcast(tensor, 0)
+        with _together():
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
 
     def begin(self, state: Any = None) -> Any:
         """Tell the others from where to go on, or, in the others, hear it; None is that there is nothing to do."""
         self.begun = True
         words = [state]
-        distributed.broadcast_object_list(words, 0, device=self.device)
+        with _together():
+            distributed.broadcast_object_list(words, 0, device=self.device)
         return words[0]
 
     def dismiss(self) -> None:
         """Send the others away if they still wait for the beginning."""
         if self.first and not self.begun:
-            with contextlib.suppress(RuntimeError):  # they may have met with the same error, and be gone
+            with contextlib.suppress(ProcessLost):  # they may have met with the same error, and be gone
                 self.begin(None)
 
 
@@ -155,13 +159,14 @@ def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Tea
     if place.address.startswith("127."):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     try:
-        distributed.init_process_group(
-            "nccl" if cuda else "gloo",
-            init_method=f"tcp://{place.address}:{place.port}",
-            world_size=world,
-            rank=place.rank,
-            timeout=PATIENCE,
-        )
+        with _together():
+            distributed.init_process_group(
+                "nccl" if cuda else "gloo",
+                init_method=f"tcp://{place.address}:{place.port}",
+                world_size=world,
+                rank=place.rank,
+                timeout=PATIENCE,
+            )
         team = Team(place, device)
         try:
             yield team
@@ -176,6 +181,15 @@ def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Tea
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """What goes wrong in here is that another process is gone, or not reached."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise ProcessLost(f"another process of this run was lost: {error}") from error
 
 
 def environment(team: Team) -> ClusterEnvironment:
@@ -256,7 +270,7 @@ def main() -> None:
     config, paper, outputs = json.load(sys.stdin)
     try:
         follow(config, paper, Path(outputs))
-    except (distributed.DistBackendError, distributed.DistNetworkError, RuntimeError, UserError):
+    except (ProcessLost, UserError):
         sys.exit(1)  # whatever it was, the first process lives through it too, and its record tells
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from assay import compose, runner
+from assay import compose, runner, team
 from assay.attest import compare
 from assay.errors import UserError
 from assay.records import Store
@@ -62,6 +62,16 @@ def test_a_finished_run_sends_the_others_away(store):
     first = runner.execute(config_of(trainer__devices=2), store)
     hooks = runner.Hooks()
     assert runner.execute(config_of(trainer__devices=2), store, hooks) == first and not hooks.computed
+
+
+@pytest.mark.slow
+def test_a_lost_process_is_said_to_be_lost(store, monkeypatch):
+    started = []
+    start = team._start
+    monkeypatch.setattr(team, "_start", lambda *words: started.append(start(*words)) or started[-1])
+    hooks = runner.Hooks(progress=lambda done, total: started[0].kill() if done > 20 else None)
+    record = runner.execute(config_of(trainer__devices=2), store, hooks)
+    assert record.failure["class"] == "node" and "was lost" in record.failure["message"]
 
 
 def test_what_cannot_be_spread_is_refused(store):

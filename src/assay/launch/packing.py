@@ -17,7 +17,9 @@ START_UP = 60.0
 
 def limits_of(run: Run, profile: Profile, needs: Needs, tries: Mapping[str, int]) -> Limits:
     """What a task of such runs asks for; the limits that ended a run before have grown where the profile allows it."""
-    cuda = run.config["trainer"]["device"] == "cuda"
+    trainer = run.config["trainer"]
+    cuda = trainer["device"] == "cuda"
+    nodes, processes = trainer.get("nodes", 1), trainer.get("devices", 1)
     per_gpu = needs.per_gpu or profile.pack.per_gpu
     side = per_gpu if cuda else profile.pack.side
     time = max(profile.time, needs.time or 0)
@@ -26,10 +28,11 @@ def limits_of(run: Run, profile: Profile, needs: Needs, tries: Mapping[str, int]
     most_memory = max(memory, profile.max_memory_gb or 4 * memory)
     time = min(most_time, math.ceil(time * profile.grow.time ** tries.get("timeout", 0)))
     memory = min(most_memory, memory * profile.grow.memory ** tries.get("oom", 0))
-    if tries.get("oom"):
-        side = 1  # it was too big once; alone, it cannot be a neighbour's doing
-    cpus = max(profile.cpus, needs.cpus or 1, run.config["trainer"]["threads"])
-    return Limits(time, round(memory * side, 3), cpus * side, int(cuda), side)
+    if tries.get("oom") or nodes * processes > 1:
+        side = 1  # it was too big once, and alone it cannot be a neighbour's doing; or it is spread over processes
+    cpus = max(profile.cpus, needs.cpus or 1, trainer["threads"])
+    gpus = processes if cuda else 0
+    return Limits(time, round(memory * side * processes, 3), cpus * side, gpus, side, nodes, processes)
 
 
 def pack(
@@ -50,6 +53,8 @@ def pack(
 
 
 def _deal(runs: Sequence[Run], kind: Limits, seconds: Mapping[str, float], profile: Profile) -> list[list[str]]:
+    if kind.spread:
+        return [[run.signature] for run in runs]
     known = [seconds[run.signature] for run in runs if run.signature in seconds]
     mean = sum(known) / len(known) if known else 0.0
     cost = {run.signature: seconds.get(run.signature, mean) for run in runs}

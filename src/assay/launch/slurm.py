@@ -168,14 +168,16 @@ class Launcher:
                 self._before.get(run.signature),
             ):
                 failure = record.failure or {"class": "code", "message": ""}
-                if failure["class"] == "oom" and self._may_grow(run.signature, "oom"):
+                if self._another_try(run.signature, failure["class"]):
                     continue
                 found[run.signature] = Outcome(run.signature, "failed", f"{failure['class']}: {failure['message']}")
         return found
 
-    def _may_grow(self, signature: str, kind: str) -> bool:
-        """Whether another try with more of what was too little is allowed."""
-        return self.profile.grow.memory > 1 and self.sweep.tries(signature).get(kind, 0) < self.profile.retries.oom
+    def _another_try(self, signature: str, kind: str) -> bool:
+        """Whether a run that failed as such is tried again: out of memory with more of it, or a process was lost."""
+        if kind not in ("oom", "node") or (kind == "oom" and self.profile.grow.memory <= 1):
+            return False
+        return bool(self.sweep.tries(signature).get(kind, 0) < getattr(self.profile.retries, kind))
 
     def _latest(self) -> dict[str, Job]:
         """The job that a run was submitted with last."""
@@ -253,8 +255,9 @@ class Launcher:
         again, ended = [], []
         for run in members:
             failed = self.store.read(run.signature)
-            if failed is not None and failed.status == "failed" and (failed.failure or {})["class"] == "oom":
-                self.sweep.count(run.signature, "oom")
+            why = (failed.failure or {})["class"] if failed is not None and failed.status == "failed" else ""
+            if why in ("oom", "node"):
+                self.sweep.count(run.signature, why)
                 again.append(run)
             elif run.signature not in blamed:
                 again.append(run)
@@ -406,6 +409,9 @@ def request(limits: Limits, profile: Profile) -> dict[str, Any]:
         "srun_args": [f"--cpus-per-task={limits.cpus}"],
         "additional_parameters": {"requeue": True},
     }
+    if limits.spread:
+        asked |= {"nodes": limits.nodes, "ntasks_per_node": limits.processes}
+        asked["srun_args"] += ["--kill-on-bad-exit=1"]  # a process that is lost takes the others with it
     if limits.gpus:
         asked["gpus_per_node"] = f"{profile.gpu}:{limits.gpus}" if profile.gpu else limits.gpus
     for name in ("partition", "account", "qos", "constraint", "exclude"):
@@ -425,6 +431,8 @@ def check(profile: Profile, limits: Limits) -> None:
     asked = request(limits, profile)
     flags = [f"--{name}={asked[name]}" for name in ("partition", "account", "qos", "constraint") if name in asked]
     flags += [f"--time={limits.minutes}", f"--mem={asked['mem']}", f"--cpus-per-task={limits.cpus}"]
+    if limits.spread:
+        flags += [f"--nodes={limits.nodes}", f"--ntasks-per-node={limits.processes}"]
     if limits.gpus:
         flags.append(f"--gpus-per-node={asked['gpus_per_node']}")
     site.check_request(flags)

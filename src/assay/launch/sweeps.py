@@ -33,13 +33,30 @@ from assay.records import Lock, Store, storage_error, write_atomically
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task of a job asks for: the resource class."""
+    """What one task of a job asks for: the resource class.
+
+    Args:
+        minutes: its time limit.
+        memory_gb: memory of each node.
+        cpus: CPUs of each process.
+        gpus: GPUs of each node.
+        side: runs side by side.
+        nodes: nodes of a run that is spread over several.
+        processes: processes of such a run on each node.
+    """
 
     minutes: int
     memory_gb: float
     cpus: int
     gpus: int = 0
     side: int = 1
+    nodes: int = 1
+    processes: int = 1
+
+    @property
+    def spread(self) -> bool:
+        """Whether a task is one run of several processes."""
+        return self.nodes * self.processes > 1
 
 
 @dataclass(frozen=True)

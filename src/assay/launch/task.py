@@ -7,6 +7,9 @@ resume from their newest whole checkpoint.
 Signals have one owner, submitit. On USR2 (the site's warning before a limit, or before a preemption) it calls
 `Task.checkpoint`, which lets every run write a checkpoint at its next block and says whether to requeue. On TERM runs
 stop in the same way, and the task waits for what Slurm has in mind.
+
+A run over several processes is a task of its own. Slurm starts the task once for each of them: the first one is the
+task as ever, the others follow it (see `assay.team`).
 """
 
 from __future__ import annotations
@@ -26,6 +29,10 @@ DISK, CODE, INTERRUPTED = 3, 4, 5
 """Exit codes of a task: results cannot be written; the code is not what was submitted; stopped before it was done.
 
 0 means that every run is done, 1 that some failed and the others are done."""
+
+
+GRACE = 60.0
+"""Seconds that the first process of a spread run has for its record when another one has met with an error."""
 
 
 class Task:
@@ -56,8 +63,16 @@ class Task:
         from assay.study import Run
 
         sweep = Sweep(Path(self.sweep))
-        self._clear_leftovers(sweep)
         job, store = sweep.job(self.job), sweep.store
+        if job.limits.spread:
+            from assay.team import VARIABLE
+
+            place = _place(job.limits)
+            os.environ[VARIABLE] = place.written()
+            if place.rank > 0:
+                self._follow(sweep)
+                return
+        self._clear_leftovers(sweep)
         wanted = {signature: job.runs[signature] for signature in job.tasks[self.index]}
         paper = store.paper
         self._note(begin=os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -80,6 +95,21 @@ class Task:
         finally:
             self._close()
         self._end(outcomes, bool(refused))
+
+    def _follow(self, sweep: Sweep) -> None:
+        """Do a spread run's steps beside its first process, from which everyone else hears how it ends."""
+        from assay.launch.local import forget_cluster
+        from assay.team import follow
+
+        job, store = sweep.job(self.job), sweep.store
+        (signature,) = job.tasks[self.index]
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the first process decides, and says so at a block's end
+        forget_cluster()
+        try:
+            follow(job.runs[signature].config, store.paper, store.folder.parent)
+        except Exception:
+            time.sleep(GRACE)  # the first process lives through the same, and has its record to write
+            raise
 
     def checkpoint(self) -> Any:
         """Called by submitit on its signal: runs stop with a checkpoint; what to requeue, or None to end here."""
@@ -202,6 +232,21 @@ def _from_elsewhere() -> list[str]:
     ours = [m for name, m in sys.modules.items() if name.partition(".")[0] in ("assay", "papers")]
     files = [Path(file).resolve() for module in ours if (file := getattr(module, "__file__", None))]
     return [str(file) for file in files if not file.is_relative_to(places.ROOT)]
+
+
+def _place(limits: Any) -> Any:
+    """Which of a spread run's processes this is, in the scheduler's words. The batch node is the first one's."""
+    from assay.team import Place
+
+    port = 20000 + (int(os.environ["SLURM_JOB_ID"]) * 7 + int(os.environ.get("SLURM_RESTART_COUNT", "0"))) % 20000
+    return Place(
+        rank=int(os.environ["SLURM_PROCID"]),
+        world=limits.nodes * limits.processes,
+        local=int(os.environ["SLURM_LOCALID"]),
+        node=int(os.environ["SLURM_NODEID"]),
+        address=os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1"),
+        port=port,
+    )
 
 
 def _task_id() -> str | None:
