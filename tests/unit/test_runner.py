@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 import torch
 
@@ -48,6 +50,13 @@ def test_the_same_run_gives_the_same_bits(store, tmp_path):
     assert one.status == two.status == "done"
     assert compare(one, two) == ""
     assert len(one.curves["train/loss"]["value"]) > 3
+
+
+def test_steps_load_no_library(store, monkeypatch):
+    loaded, load = [], ctypes.CDLL.__init__
+    monkeypatch.setattr(ctypes.CDLL, "__init__", lambda *words, **more: (loaded.append(words), load(*words, **more))[1])
+    record = runner.execute(config_of(optimizer="adam"), store)
+    assert record.curves["train/loss"]["step"][-1] > 100 and len(loaded) < 20
 
 
 def test_interrupted_at_any_block_it_ends_with_the_numbers_of_a_straight_run(store, tmp_path):
