@@ -106,7 +106,9 @@ class Checkout:
 
     @property
     def env(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "WANDB"))}
+        # Commands run one after another in the same sources: compile them once, whatever the surroundings say.
+        without = ("ASSAY_", "WANDB", "PYTHONDONTWRITEBYTECODE")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(without)}
         return {
             **kept,
             "PYTHONPATH": f"{self.root / 'src'}{os.pathsep}{self.root}",
