@@ -27,6 +27,7 @@ from papers.light_sb.module import (
     Sampler,
     Sinkhorn,
     Translation,
+    fill_gradients,
     gaussian_bridge,
     gaussian_kl,
     light_sb_objective,
@@ -138,6 +139,26 @@ def test_weights_count_by_their_ratios_alone():
     before = light_sb_objective(net, *x)
     net.scaled_log_alpha += 3.0
     assert float(light_sb_objective(net, *x)) == pytest.approx(float(before), abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "components", "eps"), [(50, 4, 0.5), (3, 1, 0.02)])
+def test_the_gradient_in_closed_form_is_that_of_autograd(n, components, eps):
+    net = potential(5, components, dimension=3, eps=eps).requires_grad_()
+    x0, x1 = torch.randn(2, n, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x1 = torch.cat([x1, 3 * x1])  # the two sides need not be as many
+    loss = light_sb_objective(net, x0, x1)
+    names, parameters = zip(*net.named_parameters(), strict=True)
+    expected = torch.autograd.grad(loss, parameters)
+    assert float(fill_gradients(net, x0, x1)) == pytest.approx(loss.item(), rel=1e-12)
+    for name, parameter, gradient in zip(names, parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-11, msg=name)
+
+
+def test_full_covariances_are_learned_too():
+    module = attached(Benchmark(), mixture(held_out=10), 5, 32, covariance="full")
+    before = module.net.generators.detach().clone()
+    run(module)
+    assert not torch.equal(module.net.generators, before)
 
 
 def test_without_a_bound_the_objective_has_no_minimum_over_few_samples():
