@@ -31,7 +31,7 @@ POINTS = 1000
 MOST_MATCHED = 5000
 """Points on a side for which unregularised transport is still a matter of a minute."""
 
-CHUNK = 25
+CHUNK = 100
 """Steps whose samples are drawn in one go; a constant, so that the samples of a step depend on the step alone."""
 
 
