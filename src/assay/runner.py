@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 for _name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-# Lightning tells torch to ask for GPUs through NVML, to be safe before a fork. torch's optimizers ask at every step, and
-# without a GPU each time loads the library anew: 0.3 ms, a tenth of a small network's step. Runs that use a GPU are not
-# forked, so the usual question will do.
+# Lightning tells torch to ask for GPUs through NVML, to be safe before a fork. torch's optimizers ask at every step,
+# and without a GPU each time loads the library anew: 0.3 ms, a tenth of a small network's step. Runs that use a GPU
+# are not forked, so the usual question will do.
 os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 CHECKPOINT_SECONDS = 60.0
