@@ -331,8 +331,9 @@ class Gradual(ClassifierModule):
 class Scaling(PaperModule):
     """Times of building, products and updates against d and m, on random gradients; a step is one of the two axes.
 
-    All sizes of an axis are there at once and are called in turns. So none of them finds its vectors in the caches, the
-    short no more than the long, and what slows the machine for a while slows all sizes. Seconds are the thread's own.
+    Sizes are called one after the other, after a call that does not count: `time/...`, which the check reads. Beside
+    it, `time/exponent_in_turns/...`, all sizes of an axis are called in turns, so that none of them finds its vectors
+    in the caches, the short no more than the long. Seconds are the thread's own.
 
     Args:
         d: lengths of the vectors, at `window` of them.
@@ -397,10 +398,14 @@ class Scaling(PaperModule):
         if axis == "m":
             kinds["static/build"] = (builds, min(self.calls, 3))
         for name, (actions, calls) in kinds.items():
-            if name != "static/build":  # the first build of each size was above
-                medians_in_turns(actions, 1)
-            times = medians_in_turns(actions, calls)
-            for (d, m), seconds in times.items():
-                self.scalar(f"time/{name}/{axis}/{d}/{m}", seconds)
-            along = [d if axis == "d" else m for d, m in sizes]
-            self.scalar(f"time/exponent/{name}/{axis}", scaling_exponent(along, [times[at] for at in sizes]))
+            first = 0 if name == "static/build" else 1  # the first build of each size was above
+            self.keep(f"time/exponent/{name}", axis, medians_in_turns(actions, 1, timed=calls, untimed=first), name)
+            if first:
+                self.keep(f"time/exponent_in_turns/{name}", axis, medians_in_turns(actions, calls))
+
+    def keep(self, exponent: str, axis: str, times: Mapping[tuple[int, int], float], name: str = "") -> None:
+        """Record the exponent of median seconds at (d, m) along an axis, and the seconds themselves under a name."""
+        along = [d if axis == "d" else m for d, m in times]
+        self.scalar(f"{exponent}/{axis}", scaling_exponent(along, [*times.values()]))
+        for (d, m), seconds in times.items() if name else ():
+            self.scalar(f"time/{name}/{axis}/{d}/{m}", seconds)

@@ -165,21 +165,20 @@ METHODS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Callable[[], object
 @modules.register(
     "z_loss/timing",
     source=f"{SOURCE}, Sec. 5",
-    reduced={"classes": [50, 100], "d": 4, "fitted": [50, 100], "turns": 1, "calls": 2},
+    reduced={"classes": [50, 100], "d": 4, "fitted": [50, 100], "calls": 2},
 )
 class Timing(PaperModule):
     """Seconds a step of the output layer alone (forward, backward, update); a step of the run is one batch size.
 
-    Inputs are N(0, I), targets follow Zipf's law, weights start at N(0, 0.1^2). All methods at all D are there at once
-    and have their turns one after another, so that what slows the machine for a while slows all of them; a call that
-    does not count begins each turn. Seconds are the thread's own.
+    Inputs are N(0, I), targets follow Zipf's law, weights start at N(0, 0.1^2). Each method at each D
+    is called in one go, after calls that do not count. Seconds are the thread's own.
 
     Args:
         classes: numbers of classes D.
         batches: examples in a step.
         d: width of the layer's input.
-        turns: how often each has its turn.
-        calls: calls that count in a turn; the median is over all turns.
+        calls: calls of which the median counts.
+        warm_up: calls before them.
         fitted: those D that enter the exponents; ratios are taken at the largest of them.
         autograd_to: the largest D at which the methods by autograd are there, which hold W twice.
         most: the most scores in a step; larger pairs of batch size and D are left out.
@@ -195,15 +194,15 @@ class Timing(PaperModule):
         classes: Sequence[int] = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000),
         batches: Sequence[int] = (1, 50),
         d: int = 64,
-        turns: int = 5,
-        calls: int = 6,
+        calls: int = 30,
+        warm_up: int = 5,
         fitted: Sequence[int] = (10_000, 30_000, 100_000, 300_000),
         autograd_to: int = 300_000,
         most: int = 20_000_000,
     ) -> None:
         super().__init__()
         self.sizes, self.batches, self.d = sorted(classes), list(batches), d
-        self.turns, self.calls, self.autograd_to, self.most = turns, calls, autograd_to, most
+        self.calls, self.warm_up, self.autograd_to, self.most = calls, warm_up, autograd_to, most
         self.fitted = sorted(set(fitted) & set(classes))
 
     @property
@@ -220,7 +219,7 @@ class Timing(PaperModule):
         for m in self.batches[start:stop]:
             sizes = [size for size in self.sizes if m * size <= self.most]
             steps = {at: step for size in sizes for at, step in self.steps(m, size).items()}
-            for (name, size), seconds in medians_in_turns(steps, self.turns, timed=self.calls, untimed=1).items():
+            for (name, size), seconds in medians_in_turns(steps, 1, timed=self.calls, untimed=self.warm_up).items():
                 self.scalar(f"time/{name}/{m}/{size}", seconds)
 
     def steps(self, m: int, size: int) -> dict[tuple[str, int], Callable[[], object]]:

@@ -167,6 +167,9 @@ def test_scaling_times_every_size_and_counts_bytes():
     module.attach(Seeds(1), Budget(steps=1), {}, {})
     run(module)
     assert {"time/exponent/static/product/d", "time/exponent/static/build/m"} <= set(module.scalars)
+    assert {f"time/exponent_in_turns/{kind}/product/{axis}" for kind in ("static", "dynamic") for axis in "dm"} <= set(
+        module.scalars
+    )
     assert "time/exponent/static/build/d" not in module.scalars
     held = (50 * 4 + 4) * 8  # v and q
     allowed = 2 * 50 * 4 * 8 + 3 * 16 * 8 + 4 * 50 * 8

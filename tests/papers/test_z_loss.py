@@ -149,7 +149,7 @@ def test_the_factored_step_lowers_the_loss():
 
 def test_methods_are_timed_at_every_size_that_is_theirs():
     module = Timing(
-        classes=[40, 20, 80], batches=[1, 2], d=4, turns=2, calls=2, fitted=[20, 40], autograd_to=40, most=80
+        classes=[40, 20, 80], batches=[1, 2], d=4, calls=2, warm_up=1, fitted=[20, 40], autograd_to=40, most=80
     )
     module.attach(Seeds(1), Budget(steps=1), {}, {})
     run(module)
