@@ -94,38 +94,18 @@ class Somewhere(Interval):
 
     def judge(self, results: Results) -> Finding:
         """The headline is the group with the least p-value that is not refuted, with the corrected p-value."""
-        groups: dict[str, Values] = {}
-        for value in self.measure(results):
-            groups.setdefault(value.group, []).append(value)
-        if not groups:
+        found = self.judge_groups(results)
+        if not found:
             return Finding("untested", note="nothing measured")
-        found = {name: self._group(values) for name, values in groups.items()}
-        p_values = dict(
-            zip(found, holm([1.0 if f.p_value is None else f.p_value for f in found.values()]), strict=True)
-        )
+        adjusted = holm([1.0 if f.p_value is None else f.p_value for f in found.values()])
+        p_values = dict(zip(found, adjusted, strict=True))
         best = min(found, key=lambda name: (found[name].verdict == "refuted", p_values[name]))
         verdict: Verdict = "inconclusive"
         if found[best].verdict == "reproduced" and p_values[best] < 0.05:
             verdict = "reproduced"
         elif all(f.verdict == "refuted" for f in found.values()):
             verdict = "refuted"
-        return replace(
-            found[best],
-            verdict=verdict,
-            runs=tuple(sorted({run for f in found.values() for run in f.runs})),
-            details=[
-                {
-                    "name": name,
-                    "value": f.measured,
-                    "interval": f.interval,
-                    "n": f.n,
-                    "holds": f.verdict == "reproduced",
-                }
-                for name, f in found.items()
-            ],
-            p_value=p_values[best],
-            note=f"at {best}",
-        )
+        return replace(self.headline(found, best), verdict=verdict, p_value=p_values[best], note=f"at {best}")
 
 
 CHECKS = [

@@ -363,14 +363,22 @@ class Interval:
 
     def judge(self, results: Results) -> Finding:
         """Judge each group; all must hold, one beyond the bound refutes."""
+        found = self.judge_groups(results)
+        if not found:
+            return Finding("untested", note="nothing measured")
+        order = {"refuted": 0, "inconclusive": 1, "untested": 1, "reproduced": 2, None: 2}
+        name = min(found, key=lambda key: (order[found[key].verdict], -(found[key].p_value or 0)))
+        return self.headline(found, name)
+
+    def judge_groups(self, results: Results) -> dict[str, Finding]:
+        """A finding for each group of values."""
         groups: dict[str, Values] = {}
         for value in self.measure(results):
             groups.setdefault(value.group, []).append(value)
-        if not groups:
-            return Finding("untested", note="nothing measured")
-        found = {name: self._group(values) for name, values in groups.items()}
-        order = {"refuted": 0, "inconclusive": 1, "untested": 1, "reproduced": 2, None: 2}
-        name = min(found, key=lambda key: (order[found[key].verdict], -(found[key].p_value or 0)))
+        return {name: self._group(values) for name, values in groups.items()}
+
+    def headline(self, found: Mapping[str, Finding], name: str) -> Finding:
+        """One group's finding for all of them, with the runs of all and the others as details."""
         runs = tuple(sorted({run for f in found.values() for run in f.runs}))
         details = [
             {"name": key, "value": f.measured, "interval": f.interval, "n": f.n, "holds": f.verdict == "reproduced"}

@@ -184,6 +184,11 @@ def _trainer(choices: Choices, values: Values) -> dict[str, Any]:
     return trainer
 
 
+def processes(trainer: Mapping[str, Any]) -> tuple[int, int]:
+    """Nodes of a run, and its processes on each; configurations from before there could be several say neither."""
+    return int(trainer.get("nodes", 1)), int(trainer.get("devices", 1))
+
+
 def signature(config: Mapping[str, Any]) -> str:
     """The name of a run: sha256 over canonical JSON of what it computes; 20 hex digits (80 bits) are kept."""
     payload = {key: _without_neutral(key, node) if key in KINDS else node for key, node in config.items()}

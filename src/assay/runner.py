@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import math
 import os
 import random
 import resource
@@ -99,16 +100,12 @@ def execute(
         UserError: results cannot be written.
     """
     hooks = hooks or Hooks()
-    if _processes(config) > 1:
+    if math.prod(compose.processes(config["trainer"])) > 1:
         from assay.team import joined
 
         with joined(config, store.paper, store.folder.parent) as team:
             return _execute(config, store, hooks, again, debug, team)
     return _execute(config, store, hooks, again, debug)
-
-
-def _processes(config: Mapping[str, Any]) -> int:
-    return int(config["trainer"].get("nodes", 1)) * int(config["trainer"].get("devices", 1))
 
 
 def _execute(
@@ -207,7 +204,6 @@ def follow(config: Mapping[str, Any], store: Store) -> None:
     from assay.team import joined
 
     with joined(config, store.paper, store.folder.parent) as team:
-        assert team is not None and not team.first
         folder = store.run_folder(compose.signature(config))
         module = build(config, store, folder, team)
         state = team.begin()
@@ -272,18 +268,19 @@ def make_trainer(
     if cuda and not torch.cuda.is_available():
         raise UserError("trainer.device=cuda: this machine has no usable GPU (try trainer=cpu)")
     # Slurm's variables describe the job, not this run; signals have one owner and it is not Lightning.
+    nodes, devices = compose.processes(config["trainer"])
     plugins: list[Any] = [LightningEnvironment()]
     spread: dict[str, Any] = {}
     if team is not None:
         from assay.team import environment
 
         plugins = [environment(team)]
-        spread = {"strategy": "ddp", "num_nodes": config["trainer"]["nodes"]}
+        spread = {"strategy": "ddp", "num_nodes": nodes}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pl.Trainer(
             accelerator="gpu" if cuda else "cpu",
-            devices=config["trainer"].get("devices", 1),
+            devices=devices,
             precision={"32": "32-true", "64": "64-true"}.get(
                 config["trainer"]["precision"], config["trainer"]["precision"]
             ),

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from assay import compose
 from assay.errors import ProcessLost, UserError
 from assay.lightning import ClusterEnvironment
 
@@ -125,31 +126,24 @@ class Team:
                 self.begin(None)
 
 
-def size(trainer: Mapping[str, Any]) -> int:
-    """Processes that a run asks for."""
-    return int(trainer.get("nodes", 1)) * int(trainer.get("devices", 1))
-
-
 @contextlib.contextmanager
-def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Team | None]:
-    """Find the other processes of a run, starting them where no one else does; None for a run of one process.
+def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Team]:
+    """Find the other processes of a run over several, starting them where no one else does.
 
     Raises:
         UserError: there are not so many devices here, or the run needs several nodes and no cluster.
     """
     trainer = config["trainer"]
-    world = size(trainer)
-    if world == 1:
-        yield None
-        return
+    nodes, devices = compose.processes(trainer)
+    world = nodes * devices
     cuda = trainer["device"] == "cuda"
-    if cuda and torch.cuda.device_count() < trainer["devices"]:
-        raise UserError(f"trainer.devices={trainer['devices']}: this machine has {torch.cuda.device_count()} GPUs")
+    if cuda and torch.cuda.device_count() < devices:
+        raise UserError(f"trainer.devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
     place = Place.given()
     started: list[subprocess.Popen[bytes]] = []
     if place is None:
-        if trainer["nodes"] > 1:
-            raise UserError(f"trainer.nodes={trainer['nodes']}: runs over several nodes need --launcher slurm")
+        if nodes > 1:
+            raise UserError(f"trainer.nodes={nodes}: runs over several nodes need --launcher slurm")
         place = Place(0, world, port=_free_port())
         started = [_start(Place(rank, world, rank, 0, place.address, place.port), config, paper, outputs)
                    for rank in range(1, world)]  # fmt: skip
@@ -255,7 +249,7 @@ def _start(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -
 
 def follow(config: Mapping[str, Any], paper: str, outputs: Path) -> None:
     """Be a follower of one run, to its end or to where the first process stops it."""
-    from assay import compose, parts, runner
+    from assay import parts, runner
     from assay.records import Store
 
     compose.load(paper if paper in parts.papers() else None)

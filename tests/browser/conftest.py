@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
+from needed import missing
 
 from assay.claims import judge
 from assay.report import board, page
@@ -38,7 +39,7 @@ def browser():
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip("no chromium on this machine; `bash scripts/install_browser.sh` installs it on Debian")
+        missing("browser", "no chromium on this machine; `bash scripts/install_browser.sh` installs it on Debian")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

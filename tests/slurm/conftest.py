@@ -1,23 +1,20 @@
 """Fixtures of the tests on a real Slurm; where it can't be started they are skipped with the reason.
 
-With ASSAY_SLURM=required, as in continuous integration, they fail instead.
+With ASSAY_REQUIRED=slurm, as in continuous integration, they fail instead.
 """
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from cluster import Site, make_site, start_cluster, stop_cluster
+from needed import missing
 
 
 def _started(accounting: bool):
     try:
         return start_cluster(accounting)
     except RuntimeError as error:
-        if os.environ.get("ASSAY_SLURM") == "required":
-            pytest.fail(f"Slurm is required here: {error}")
-        pytest.skip(f"no Slurm: {error}")
+        missing("slurm", f"no Slurm: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ctypes
 
 import pytest
 import torch
+from small_run import config_of
 
 from assay import compose, runner
 from assay.attest import compare
@@ -13,29 +14,10 @@ from assay.errors import UserError
 from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
 from assay.records import Store
 
-FIX = {
-    "module": "classifier",
-    "data": "tabular_sklearn",
-    "data.table": "iris",
-    "data.val": 0.2,
-    "model": "mlp",
-    "model.hidden": [5],
-    "loss": "aldr_kl",
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "budget.epochs": 12,
-    "budget.batch": 8,
-}
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _load():
     compose.load(None)
-
-
-def config_of(**more):
-    choices, values = compose.merge([FIX, {key.replace("__", "."): value for key, value in more.items()}])
-    return compose.assemble(choices, values, seed=3)
 
 
 @pytest.fixture

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_run import config_of
 
 from assay import compose, runner, team
 from assay.attest import compare
 from assay.errors import UserError
 from assay.records import Store
 
-FIX = {
-    "module": "classifier",
-    "data": "tabular_sklearn",
-    "data.table": "iris",
-    "data.val": 0.2,
-    "model": "mlp",
-    "model.hidden": [5],
-    "loss": "cross_entropy",
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "budget.epochs": 6,
-    "budget.batch": 9,  # the last batch of an epoch is smaller, and neither can be halved
-}
+
+def spread_of(**more):
+    """A loss without memory of samples; the last batch of an epoch is smaller, and neither can be halved."""
+    return config_of(**{"loss": "cross_entropy", "budget__epochs": 6, "budget__batch": 9, **more})
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _load():
     compose.load(None)
-
-
-def config_of(**more):
-    choices, values = compose.merge([FIX, {key.replace("__", "."): value for key, value in more.items()}])
-    return compose.assemble(choices, values, seed=3)
 
 
 @pytest.fixture
@@ -42,8 +29,8 @@ def store(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one_and_resume_exactly(store, tmp_path):
-    one = runner.execute(config_of(), store)
-    two = runner.execute(config_of(trainer__devices=2), store)
+    one = runner.execute(spread_of(), store)
+    two = runner.execute(spread_of(trainer__devices=2), store)
     assert one.status == two.status == "done", two.failure
     assert two.provenance["processes"] == 2 and one.signature != two.signature
     torch.testing.assert_close(two.curves["train/loss"]["value"], one.curves["train/loss"]["value"], rtol=1e-4, atol=0)
@@ -52,16 +39,16 @@ def test_two_processes_give_the_numbers_of_one_and_resume_exactly(store, tmp_pat
     beside, seen = Store("p", tmp_path / "beside"), []
     hooks = runner.Hooks(should_stop=lambda: len(seen) > 20, progress=lambda done, total: seen.append(done))
     with pytest.raises(runner.Interrupted):
-        runner.execute(config_of(trainer__devices=2), beside, hooks)
+        runner.execute(spread_of(trainer__devices=2), beside, hooks)
     assert beside.read(two.signature) is None
-    assert compare(two, runner.execute(config_of(trainer__devices=2), beside)) == ""
+    assert compare(two, runner.execute(spread_of(trainer__devices=2), beside)) == ""
 
 
 @pytest.mark.slow
 def test_a_finished_run_sends_the_others_away(store):
-    first = runner.execute(config_of(trainer__devices=2), store)
+    first = runner.execute(spread_of(trainer__devices=2), store)
     hooks = runner.Hooks()
-    assert runner.execute(config_of(trainer__devices=2), store, hooks) == first and not hooks.computed
+    assert runner.execute(spread_of(trainer__devices=2), store, hooks) == first and not hooks.computed
 
 
 @pytest.mark.slow
@@ -70,22 +57,22 @@ def test_a_lost_process_is_said_to_be_lost(store, monkeypatch):
     start = team._start
     monkeypatch.setattr(team, "_start", lambda *words: started.append(start(*words)) or started[-1])
     hooks = runner.Hooks(progress=lambda done, total: started[0].kill() if done > 20 else None)
-    record = runner.execute(config_of(trainer__devices=2), store, hooks)
+    record = runner.execute(spread_of(trainer__devices=2), store, hooks)
     assert record.failure["class"] == "node" and "was lost" in record.failure["message"]
 
 
 def test_what_cannot_be_spread_is_refused(store):
     with pytest.raises(UserError, match=r"runs over several nodes need --launcher slurm"):
-        runner.execute(config_of(trainer__nodes=2), store)
+        runner.execute(spread_of(trainer__nodes=2), store)
     with pytest.raises(UserError, match=r"expected a number of devices"):
-        config_of(trainer__devices=0)
-    stateful = config_of(loss="aldr_kl", trainer__devices=2)
+        spread_of(trainer__devices=0)
+    stateful = spread_of(loss="aldr_kl", trainer__devices=2)
     with pytest.raises(UserError, match=r"runs on one device with these parts"):
         runner.execute(stateful, store, runner.Hooks(interactive=True))
 
 
 def test_one_process_is_the_same_run_as_before_there_were_several():
-    config = config_of()
+    config = spread_of()
     bare = {**config, "trainer": {k: v for k, v in config["trainer"].items() if k not in ("nodes", "devices")}}
     assert compose.signature(bare) == compose.signature(config)
-    assert runner._processes(bare) == 1
+    assert compose.processes(bare["trainer"]) == (1, 1)

@@ -232,8 +232,8 @@ class Pool:
 
 def _alone(run: Run) -> bool:
     """Whether the run's module asks to have the machine to itself."""
-    part = KINDS["module"].parts.get(run.config["module"]["name"])
-    return part is not None and bool(getattr(part.target, "alone", False))
+    module: Any = KINDS["module"][run.config["module"]["name"]].target
+    return bool(module.alone)
 
 
 def _work(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: list[Connection] | None) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assay import compose
 from assay.errors import UserError
 from assay.launch.profiles import Needs, Profile
 from assay.launch.sweeps import Limits
@@ -19,7 +20,7 @@ def limits_of(run: Run, profile: Profile, needs: Needs, tries: Mapping[str, int]
     """What a task of such runs asks for; the limits that ended a run before have grown where the profile allows it."""
     trainer = run.config["trainer"]
     cuda = trainer["device"] == "cuda"
-    nodes, processes = trainer.get("nodes", 1), trainer.get("devices", 1)
+    nodes, processes = compose.processes(trainer)
     per_gpu = needs.per_gpu or profile.pack.per_gpu
     side = per_gpu if cuda else profile.pack.side
     time = max(profile.time, needs.time or 0)

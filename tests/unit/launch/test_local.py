@@ -16,7 +16,7 @@ class Pipe:
 
 @pytest.fixture
 def pool(monkeypatch, tmp_path):
-    parts = {"net": SimpleNamespace(target=object), "clock": SimpleNamespace(target=type("Clock", (), {"alone": True}))}
+    parts = {name: SimpleNamespace(target=SimpleNamespace(alone=name == "clock")) for name in ("net", "clock")}
     monkeypatch.setattr(module.modules, "parts", parts)
     monkeypatch.setattr(local.Pool, "_start", lambda self: local.Worker(None, Pipe()))
     return local.Pool("toy", tmp_path, 2)
