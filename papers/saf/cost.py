@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from assay.data.base import Data, Split
 from assay.losses.cross_entropy import CrossEntropy
-from assay.metrics.step_timer import interleaved
+from assay.metrics.scaling import seconds_in_turns
 from assay.models.mlp import MLP
 from assay.module import Budget, PaperModule, modules
 from assay.optimizers.sgd import SGD
@@ -149,10 +149,10 @@ class Cost(PaperModule):
     def advance(self, start: int, stop: int) -> None:
         """Blocks start, ..., stop-1."""
         if not self.warm:
-            interleaved(self.steppers, self.block)
+            seconds_in_turns(self.steppers, 1, timed=0, untimed=self.block)
             self.warm = True
         for _ in range(start, stop):
-            for name, seconds in interleaved(self.steppers, self.block).items():
+            for name, seconds in seconds_in_turns(self.steppers, 1, timed=self.block).items():
                 self.times[name] += seconds
 
     def measure_at(self, total: int) -> Iterable[int]:

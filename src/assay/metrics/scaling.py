@@ -25,35 +25,46 @@ def scaling_exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
 
 
 def median_seconds(action: Callable[[], object], calls: int, warm_up: int = 1) -> float:
-    """The median duration of `calls` calls in seconds, after some that are not timed."""
-    for _ in range(warm_up):
-        action()
-    return statistics.median(_seconds(action) for _ in range(calls))
+    """The median duration of `calls` calls in seconds of the wall clock, after some that are not timed."""
+    return statistics.median(seconds_in_turns({"": action}, 1, timed=calls, untimed=warm_up)[""])
 
 
 def medians_in_turns(
     actions: Mapping[Key, Callable[[], object]], turns: int, *, timed: int = 1, untimed: int = 0
 ) -> dict[Key, float]:
-    """The median processor seconds of a call of each action, measured in turns.
+    """The median processor seconds of a call of each action, which must compute in this thread alone.
 
     Args:
-        actions: what is called; it must compute in this thread alone.
+        actions, turns, timed, untimed: see `seconds_in_turns`.
+    """
+    found = seconds_in_turns(actions, turns, timed=timed, untimed=untimed, clock=time.thread_time)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
+def seconds_in_turns(
+    actions: Mapping[Key, Callable[[], object]],
+    turns: int,
+    *,
+    timed: int = 1,
+    untimed: int = 0,
+    clock: Callable[[], float] | None = None,
+) -> dict[Key, list[float]]:
+    """Seconds of every call that counts, by action, measured in turns: what slows the machine slows all of them.
+
+    Args:
+        actions: what is called.
         turns: how often every action has its turn.
         timed: calls in a turn that count; with one, an action finds in the caches what the others have left.
         untimed: calls at the beginning of a turn that do not count.
+        clock: tells the seconds; the wall clock by default.
     """
+    clock = clock or time.perf_counter
     seconds: dict[Key, list[float]] = {name: [] for name in actions}
     for _ in range(turns):
         for name, action in actions.items():
             for call in range(-untimed, timed):
-                began = time.thread_time()
+                began = clock()
                 action()
                 if call >= 0:
-                    seconds[name].append(time.thread_time() - began)
-    return {name: statistics.median(each) for name, each in seconds.items()}
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+                    seconds[name].append(clock() - began)
+    return seconds

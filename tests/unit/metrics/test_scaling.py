@@ -46,3 +46,11 @@ def test_turns_come_one_after_another_and_begin_with_calls_that_do_not_count(mon
 def test_waiting_does_not_count():
     found = scaling.medians_in_turns({"wait": lambda: scaling.time.sleep(0.05)}, 1)
     assert found["wait"] < 0.05
+
+
+def test_every_call_that_counts_is_kept():
+    calls = []
+    times = scaling.seconds_in_turns({name: lambda name=name: calls.append(name) for name in "ab"}, 1, timed=3)
+    assert "".join(calls) == "aaabbb"
+    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 3, "b": 3}
+    assert scaling.seconds_in_turns({"a": calls.clear}, 1, timed=0, untimed=2) == {"a": []}
