@@ -18,11 +18,11 @@ READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 need_paper = $(if $(PAPER),,$(error PAPER is not set; try: make $@ PAPER=lion_k))
 
-.PHONY: help setup reproduce status report list board publish test lint format bench lock clean
+.PHONY: help setup reproduce status report list board publish test test-slurm lint format bench lock clean
 
 help: ## show this help
 	@echo "make reproduce PAPER=lion_k     does everything for one paper; the other targets:"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r t d; do printf '  %-12s %s\n' "$$t" "$$d"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r t d; do printf '  %-12s %s\n' "$$t" "$$d"; done
 	@echo "variables: PAPER SCALE=desk|smoke|paper EXPERIMENT SEEDS LAUNCHER=local|slurm PROFILE WORKERS ARGS='--dry-run'"
 
 setup: $(READY) ## make the virtual environment from the lock (about a minute; nothing when nothing changed)
@@ -49,9 +49,12 @@ board: $(READY) ## the board over all papers: reports/index.html and the table i
 publish: $(READY) ## write PAPER's complete results to papers/PAPER/results and update the READMEs
 	@$(need_paper)$(ASSAY) publish $(PAPER) --scale $(SCALE)
 
-test: $(READY) ## all tests
+test: $(READY) ## all tests but those on a real Slurm
 	@bash scripts/install_data.sh
-	@$(PY) -m pytest -n auto $(ARGS)
+	@$(PY) -m pytest -n auto --ignore=tests/slurm $(ARGS)
+
+test-slurm: $(READY) ## the tests on a real Slurm that they start on this machine; most of their time is waiting
+	@$(PY) -m pytest -n auto $(ARGS) tests/slurm
 
 lint: $(READY) ## format, rules, types, and the direction of imports
 	@$(VENV)/bin/ruff format --check .
