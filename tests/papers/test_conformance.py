@@ -17,6 +17,7 @@ from assay.records import Store
 from assay.reproduce import Session, judge_paper
 from assay.results import Results
 from assay.study import SCALES, Study
+from assay.tables import results_of
 
 PAPERS = parts.papers()
 CARDS = places.ROOT.parent / "shared" / "papers"
@@ -68,7 +69,7 @@ def test_every_numbered_check_of_the_card_is_there(paper):
 
 @pytest.mark.slow
 def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
-    """The whole smoke scale in this process; each module once more, interrupted at its first block end."""
+    """The whole smoke scale in this process, exact checks judged; each module once more, interrupted at a block end."""
     from assay import runner
 
     monkeypatch.setenv("ASSAY_REPORTS", str(tmp_path / "reports"))
@@ -92,7 +93,21 @@ def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
             assert check["verdict"] == "untested"
     page = (session.report_folder / "index.html").read_text()
     assert len(page) > 10_000
+    exact_checks_hold(paper, results_of(plan, session.store, session.states(plan)))
     resumed_equals_straight(plan, session.store, tmp_path / "resumed")
+
+
+def exact_checks_hold(paper, results):
+    """What exact.py measures here and now, against the bounds of the checks that read it alone."""
+    checks = [
+        check
+        for check in parts.paper_module(paper, "claims").CHECKS
+        if isinstance(check.kind, Exact) and check.experiments == ["exact"]
+    ]
+    assert checks, "exact checks come before experiments"
+    for check in checks:
+        finding = check.kind.judge(results)
+        assert finding.verdict == "reproduced", (check.id, finding.details)
 
 
 def resumed_equals_straight(plan, store, folder):
@@ -167,29 +182,6 @@ def test_readme_is_up_to_date(paper):
         pytest.skip(f"{paper} has no committed results yet")
     assert page.exists()
     assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text()))), "run `assay publish`"
-
-
-def test_exact_checks_hold_their_bounds(paper, tmp_path):
-    """The functions of exact.py, measured here and now, against the bounds of the claims that read them alone."""
-    from assay import runner
-    from assay.tables import results_of
-
-    session = Session(paper, "smoke", ("exact",), outputs=tmp_path)
-    assert "exact" in session.study.experiments, "exact checks come before experiments"
-    plan = session.plan()
-    for run in plan.runs.values():
-        record = runner.execute(run.config, session.store)
-        assert record.status == "done", record.failure["traceback"]
-    results = results_of(plan, session.store, session.states(plan))
-    checks = [
-        check
-        for check in parts.paper_module(paper, "claims").CHECKS
-        if isinstance(check.kind, Exact) and check.experiments == ["exact"]
-    ]
-    assert checks
-    for check in checks:
-        finding = check.kind.judge(results)
-        assert finding.verdict == "reproduced", (check.id, finding.details)
 
 
 def test_module_docstrings(paper):
