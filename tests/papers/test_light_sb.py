@@ -90,11 +90,6 @@ def verdict(id):
     return check.kind.judge(table("exact", [measured])).verdict
 
 
-@pytest.mark.parametrize("id", exact.Exact.checks)
-def test_exact_checks_hold(id):
-    assert verdict(id) == "reproduced"
-
-
 def without_squares(net, x0):
     """c without its quadratic term."""
     return torch.logsumexp(net.log_alpha + x0 @ net.r.T / net.eps, -1)

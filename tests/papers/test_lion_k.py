@@ -354,18 +354,6 @@ def table(rows):
     return Results("lion_k", "desk", frame, pl.DataFrame(), pl.DataFrame())
 
 
-def test_exact_checks_hold():
-    module = exact.LionExact()
-    module.advance(0, module.total)
-    results = table([{"experiment": "exact", "seed": 1, **module.scalars}])
-    assert results.runs["exact/8/ratio"].to_list() == [0.5]
-    (eight,) = (check for check in claims.CHECKS if check.id == "8")
-    assert eight.kind.judge(results).verdict == "reproduced"
-    (two,) = (check for check in claims.CHECKS if check.id == "2")
-    identity = two.kind.conditions[1]
-    assert all(identity.bound.holds(value.value) for value in identity.measure(results))
-
-
 @pytest.mark.parametrize(
     ("losses", "rho"), [((1, 2, 3, 4), 1.0), ((1, 3, 2, 4), 0.8), ((2, 1, 4, 3), 0.6), ((4, 3, 2, 1), -1.0)]
 )

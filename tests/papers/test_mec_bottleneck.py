@@ -9,7 +9,6 @@ from assay.couplings import MaxSeeking
 from assay.metrics.information import binary_entropy, entropy, mutual_information
 from assay.module import Budget
 from assay.seeds import Seeds
-from papers.mec_bottleneck import exact
 from papers.mec_bottleneck.claims import CHECKS, CLAIMS
 from papers.mec_bottleneck.compressors import (
     Exhaustive,
@@ -299,10 +298,3 @@ def test_every_claim_has_a_check_and_every_check_its_claims():
     ids = {claim.id for claim in CLAIMS}
     assert {claim for check in CHECKS for claim in check.serves} == ids
     assert {int("".join(c for c in check.id if c.isdigit())) for check in CHECKS} == set(range(1, 12))
-
-
-@pytest.mark.parametrize(
-    "function", [f for fs in exact.ExactChecks.checks.values() for f in fs], ids=lambda f: f.__name__
-)
-def test_exact_functions_measure_finite_numbers(function):
-    assert all(math.isfinite(value) for value in function().values())
