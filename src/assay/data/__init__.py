@@ -4,6 +4,7 @@ from assay.data.base import Data, Split, data
 from assay.data.class_pair import ClassPair
 from assay.data.digits_translation import DigitsTranslation
 from assay.data.fetcher import Resource, fetch, verify_all
+from assay.data.gpme import GPME
 from assay.data.imagenet import ImageNet
 from assay.data.images import CIFAR10, CIFAR100, KMNIST, MNIST, FashionMNIST
 from assay.data.label_noise import class_dependent_noise, uniform_noise
@@ -22,6 +23,7 @@ from assay.data.toy2d import GaussianRing, SwissRoll
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "GPME",
     "KMNIST",
     "MNIST",
     "ClassPair",

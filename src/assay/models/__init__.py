@@ -1,8 +1,10 @@
 """Models: factories that take the shape of an input and the number of outputs when the run is built."""
 
+from assay.models.anp import ANP
 from assay.models.base import models
 from assay.models.centred import Centred
 from assay.models.cifar_resnet import cifar_resnet
+from assay.models.cnp import CNP
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
@@ -14,6 +16,8 @@ from assay.models.tab_mlp import TabMLP
 from assay.models.vit import vit_b_16
 
 __all__ = [
+    "ANP",
+    "CNP",
     "MLP",
     "Centred",
     "GaussianMixturePotential",
