@@ -1,0 +1,1 @@
+"""Policy evaluation in continuous time by martingale losses and orthogonality conditions (arXiv 2108.06655)."""
