@@ -1,6 +1,7 @@
 """Data sets: resident tensors, drawn into splits by seed, fetched and checked in one place."""
 
 from assay.data.base import Data, Split, data
+from assay.data.class_counts import ClassCounts
 from assay.data.class_pair import ClassPair
 from assay.data.digits_translation import DigitsTranslation
 from assay.data.fetcher import Resource, fetch, verify_all
@@ -26,6 +27,7 @@ __all__ = [
     "GPME",
     "KMNIST",
     "MNIST",
+    "ClassCounts",
     "ClassPair",
     "Data",
     "DigitsTranslation",

@@ -2,6 +2,7 @@
 
 from assay.models.anp import ANP
 from assay.models.base import models
+from assay.models.batch_norm_mlp import BatchNormMLP
 from assay.models.centred import Centred
 from assay.models.cifar_resnet import cifar_resnet
 from assay.models.cnp import CNP
@@ -19,6 +20,7 @@ __all__ = [
     "ANP",
     "CNP",
     "MLP",
+    "BatchNormMLP",
     "Centred",
     "GaussianMixturePotential",
     "NGram",
