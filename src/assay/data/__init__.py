@@ -17,6 +17,7 @@ from assay.data.openml import Newsgroups, OpenMLData
 from assay.data.python_tokens import PythonTokens
 from assay.data.relu_teacher import ReLUTeacher
 from assay.data.separable import GaussianSeparable, PerceptronWorstCase
+from assay.data.signed_images import CIFAR10Signed, DigitsSigned, EDMZip, FashionMNISTSigned, MNISTSigned
 from assay.data.tabular import KeelData, SklearnData
 from assay.data.text import OpenWebText
 from assay.data.toy2d import GaussianRing, SwissRoll
@@ -27,17 +28,22 @@ __all__ = [
     "GPME",
     "KMNIST",
     "MNIST",
+    "CIFAR10Signed",
     "ClassCounts",
     "ClassPair",
     "Data",
+    "DigitsSigned",
     "DigitsTranslation",
+    "EDMZip",
     "FashionMNIST",
+    "FashionMNISTSigned",
     "GaussianRing",
     "GaussianSeparable",
     "ImageNet",
     "KeelData",
     "Kuzushiji49",
     "LabelledData",
+    "MNISTSigned",
     "Marginals",
     "Modular",
     "Newsgroups",

@@ -6,6 +6,7 @@ from assay.models.batch_norm_mlp import BatchNormMLP
 from assay.models.centred import Centred
 from assay.models.cifar_resnet import cifar_resnet
 from assay.models.cnp import CNP
+from assay.models.film_mlp import FilmMLP
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
@@ -13,6 +14,7 @@ from assay.models.ngram import NGram
 from assay.models.random_features import RandomFeatures
 from assay.models.resnet import resnet18, resnet34, resnet50, resnet101
 from assay.models.small_images import mobilenet_v2, vgg16, vgg19
+from assay.models.song_unet import SongUNet
 from assay.models.tab_mlp import TabMLP
 from assay.models.vit import vit_b_16
 
@@ -22,18 +24,20 @@ __all__ = [
     "MLP",
     "BatchNormMLP",
     "Centred",
+    "FilmMLP",
     "GaussianMixturePotential",
     "NGram",
     "RandomFeatures",
+    "SongUNet",
     "TabMLP",
     "cifar_resnet",
     "gpt2",
     "mobilenet_v2",
     "models",
+    "resnet101",
     "resnet18",
     "resnet34",
     "resnet50",
-    "resnet101",
     "vgg16",
     "vgg19",
     "vit_b_16",
