@@ -344,6 +344,19 @@ CHECKS = [
         unit="M",
     ),
     Check(
+        "4r",
+        "Imbalanced: the same slope and the formula's for every M, best seed; for many samples it tends to M/(M + 1).",
+        serves=["C3"],
+        experiment="layers",
+        kind=Report(
+            [
+                Condition(grouped(best("imbalanced", "slope/measured")), at_least(0), "slope"),
+                Condition(grouped(best("imbalanced", "slope/predicted")), at_least(0), "slope, formula"),
+            ]
+        ),
+        unit="M",
+    ),
+    Check(
         "5",
         "Lowest loss over three starts and 5 seeds: a class is dead (||hbar_k||^2 < 1e-8 of the largest) iff B/n_k > "
         "t_M, in >= 95 % of the cells (decay, M, class) with |B/n_k - t_M| > 5 % of t_M.",
@@ -471,8 +484,11 @@ CHECKS = [
         experiment=["cifar10_balanced", "cifar10_imbalanced"],
         kind=Report(
             [
-                Condition(scalar(name, value, group=("arm", "module.depth")), at_least(0), f"{text}, {name}")
-                for name in ("cifar10_balanced", "cifar10_imbalanced")
+                Condition(scalar(name, value, group=columns), at_least(0), f"{text}, {name}")
+                for name, columns in (
+                    ("cifar10_balanced", ("arm", "error", "module.depth")),
+                    ("cifar10_imbalanced", ("module.depth",)),
+                )
                 for value, text in (("loss/ratio", "loss/minimum"), ("nc1", "NC1"), ("cosine", "mean |cos|"))
             ]
         ),
