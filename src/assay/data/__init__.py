@@ -4,6 +4,7 @@ from assay.data.base import Data, Split, data
 from assay.data.class_counts import ClassCounts
 from assay.data.class_pair import ClassPair
 from assay.data.digits_translation import DigitsTranslation
+from assay.data.evolution import AllenCahn, Evolution, KuramotoSivashinsky, Lorenz63, NavierStokes2D
 from assay.data.fetcher import Resource, fetch, verify_all
 from assay.data.gpme import GPME
 from assay.data.imagenet import ImageNet
@@ -28,6 +29,7 @@ __all__ = [
     "GPME",
     "KMNIST",
     "MNIST",
+    "AllenCahn",
     "CIFAR10Signed",
     "ClassCounts",
     "ClassPair",
@@ -35,17 +37,21 @@ __all__ = [
     "DigitsSigned",
     "DigitsTranslation",
     "EDMZip",
+    "Evolution",
     "FashionMNIST",
     "FashionMNISTSigned",
     "GaussianRing",
     "GaussianSeparable",
     "ImageNet",
     "KeelData",
+    "KuramotoSivashinsky",
     "Kuzushiji49",
     "LabelledData",
+    "Lorenz63",
     "MNISTSigned",
     "Marginals",
     "Modular",
+    "NavierStokes2D",
     "Newsgroups",
     "OpenMLData",
     "OpenWebText",

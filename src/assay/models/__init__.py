@@ -10,7 +10,9 @@ from assay.models.film_mlp import FilmMLP
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential
 from assay.models.gpt2 import gpt2
 from assay.models.mlp import MLP
+from assay.models.modified_mlp import ModifiedMLP
 from assay.models.ngram import NGram
+from assay.models.periodic import Periodic, PeriodicEmbedding
 from assay.models.random_features import RandomFeatures
 from assay.models.resnet import resnet18, resnet34, resnet50, resnet101
 from assay.models.small_images import mobilenet_v2, vgg16, vgg19
@@ -26,7 +28,10 @@ __all__ = [
     "Centred",
     "FilmMLP",
     "GaussianMixturePotential",
+    "ModifiedMLP",
     "NGram",
+    "Periodic",
+    "PeriodicEmbedding",
     "RandomFeatures",
     "SongUNet",
     "TabMLP",

@@ -10,6 +10,7 @@ SPECIAL = {
     "gpt2": ((16,), 10, {}),
     "centred": (IMAGE, 10, {"net": {"name": "mlp"}}),
     "gaussian_mixture_potential": ((3,), 3, {}),
+    "periodic": ((2,), 1, {"net": {"name": "mlp"}}),
 }
 """Inputs, outputs and required values of models that are no plain classifiers of colour images of 32 pixels."""
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.schedules import Constant, Cosine, CosineEpochs, Step, WarmupCosine, schedules
+from assay.schedules import Constant, Cosine, CosineEpochs, Exponential, Step, WarmupCosine, schedules
 
 
 @pytest.mark.parametrize("name", schedules.parts)
@@ -64,3 +64,10 @@ def test_a_cosine_by_epochs_is_that_of_torch_stepped_once_an_epoch():
             assert found == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         reference.step()
+
+
+def test_exponential_decays_by_the_step():
+    schedule = Exponential(by=0.9, every=1000)
+    assert schedule.factor(0, 7) == 1
+    assert schedule.factor(500, 7) == pytest.approx(0.9**0.5)
+    assert schedule.factor(2000, 7) == schedule.factor(2000, 10**6) == pytest.approx(0.81)

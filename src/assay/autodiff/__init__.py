@@ -1,0 +1,1 @@
+"""Derivatives of networks with respect to their inputs; import from the modules below."""
