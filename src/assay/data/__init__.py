@@ -6,12 +6,15 @@ from assay.data.class_pair import ClassPair
 from assay.data.digits_translation import DigitsTranslation
 from assay.data.evolution import AllenCahn, Evolution, KuramotoSivashinsky, Lorenz63, NavierStokes2D
 from assay.data.fetcher import Resource, fetch, verify_all
+from assay.data.fourier_noise import fourier_noise
 from assay.data.gpme import GPME
+from assay.data.image_sequences import ImageSequences
 from assay.data.imagenet import ImageNet
 from assay.data.images import CIFAR10, CIFAR100, KMNIST, MNIST, FashionMNIST
 from assay.data.label_noise import class_dependent_noise, uniform_noise
 from assay.data.labelled import LabelledData
 from assay.data.large_images import Kuzushiji49, TinyImageNet
+from assay.data.lra import LRA
 from assay.data.marginals import Marginals
 from assay.data.modular import Modular
 from assay.data.openml import Newsgroups, OpenMLData
@@ -28,6 +31,7 @@ __all__ = [
     "CIFAR100",
     "GPME",
     "KMNIST",
+    "LRA",
     "MNIST",
     "AllenCahn",
     "CIFAR10Signed",
@@ -43,6 +47,7 @@ __all__ = [
     "GaussianRing",
     "GaussianSeparable",
     "ImageNet",
+    "ImageSequences",
     "KeelData",
     "KuramotoSivashinsky",
     "Kuzushiji49",
@@ -66,6 +71,7 @@ __all__ = [
     "class_dependent_noise",
     "data",
     "fetch",
+    "fourier_noise",
     "uniform_noise",
     "verify_all",
 ]

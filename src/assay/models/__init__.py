@@ -17,6 +17,7 @@ from assay.models.random_features import RandomFeatures
 from assay.models.resnet import resnet18, resnet34, resnet50, resnet101
 from assay.models.small_images import mobilenet_v2, vgg16, vgg19
 from assay.models.song_unet import SongUNet
+from assay.models.ssm import DiagonalSSM, S5Layer, SequenceClassifier
 from assay.models.tab_mlp import TabMLP
 from assay.models.vit import vit_b_16
 
@@ -26,6 +27,7 @@ __all__ = [
     "MLP",
     "BatchNormMLP",
     "Centred",
+    "DiagonalSSM",
     "FilmMLP",
     "GaussianMixturePotential",
     "ModifiedMLP",
@@ -33,6 +35,8 @@ __all__ = [
     "Periodic",
     "PeriodicEmbedding",
     "RandomFeatures",
+    "S5Layer",
+    "SequenceClassifier",
     "SongUNet",
     "TabMLP",
     "cifar_resnet",
