@@ -12,6 +12,7 @@ from assay.report.figures import MissingData, figure, need
 from assay.results import Results
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NAMES = {
@@ -73,12 +74,18 @@ def errors(results: Results, experiment: str, title: str) -> Figure:
     fig = style.figure(height=3.8)
     ax = fig.subplots()
     style.band(ax, frame, "step", "log", labels=NAMES)
-    low, high = (int(np.floor(frame["log"].min())), int(np.ceil(frame["log"].max())))
-    ticks = range(low, high + 1)
-    ax.set_yticks(list(ticks), [f"$10^{{{tick}}}$" for tick in ticks])
+    label_logs(ax, frame["log"])
     style.label(ax, "step", "relative L2 error", title=title)
     style.legend(ax, outside=True)
     return fig
+
+
+def label_logs(ax: Axes, logs: pl.Series) -> None:
+    """Name decimal logarithms on the y axis by 1, 2 and 5 times powers of ten."""
+    low, high = float(logs.min()), float(logs.max())
+    marks = [m * 10.0**k for k in range(int(np.floor(low)) - 1, int(np.ceil(high)) + 1) for m in (1, 2, 5)]
+    shown = [mark for mark in marks if low - 0.31 <= np.log10(mark) <= high + 0.31]
+    ax.set_yticks([np.log10(mark) for mark in shown], [f"{mark:g}" for mark in shown])
 
 
 @figure(
@@ -151,5 +158,6 @@ def tolerance(results: Results) -> Figure:
     fig = style.figure()
     ax = fig.subplots()
     style.dots(ax, frame, "log", order=order, labels=dict(zip(order, short, strict=True)))
-    style.label(ax, y="log₁₀ relative L2 error")
+    label_logs(ax, frame["log"])
+    style.label(ax, y="relative L2 error")
     return fig
