@@ -17,7 +17,11 @@ from papers.ct_policy_eval.problems import BASES, E1, E2
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMES = {"mstde": "mean-square TD error", "residual": "mean-square TD error", "ml": "martingale loss", "ctd": "CTD(0)"}
+NAMES = {"mstde": "mean-square TD error", "ml": "martingale loss", "ctd": "CTD(0)"}
+LOOKS = style.looks(METHODS)
+RENAMED = pl.col("arm").replace({"residual": "mstde"})
+"""The network's arm that follows the TD error's gradient looks like the TD error's minimiser."""
+
 ONLINE = {"ctd_0": "CTD(0)", "ctd_0_5": "CTD(0.5)", "ctd_0_9": "CTD(0.9)"}
 
 
@@ -31,18 +35,17 @@ def _means(results: Results, experiment: str, columns: list[str]) -> pl.DataFram
     "values",
     title="Minimising the mean-square TD error flattens the value function",
     alt="Left: J(0, x) for Brownian motion by the three objectives and in truth, the mean-square TD error far off. "
-    "Right: the price of a call at time 0 by a network and three losses, and the Black-Scholes price.",
+    "Right: the price of a call at half its life by a network and three losses, and the Black-Scholes price.",
 )
 def values(results: Results) -> Figure:
     """E1 at the finest step, and E4."""
     fig = style.figure(height=3.8)
     axes = fig.subplots(1, 2)
-    looks = style.looks([NAMES[name] for name in METHODS])
     columns = [f"theta/{name}/{j}" for name in METHODS for j in (0, 1)]
     finest = _means(results, "brownian", columns).row(0, named=True)
     x = np.linspace(-2, 2, 81)
     for name in METHODS:
-        look = {**looks[NAMES[name]], "marker": ""}
+        look = {**LOOKS[name], "marker": ""}
         fitted = x**2 + finest[f"theta/{name}/0"] + finest[f"theta/{name}/1"] * x**2
         axes[0].plot(x, fitted, label=NAMES[name], **look)
     axes[0].plot(x, x**2 + 1, ":", color=style.INK, label="truth", zorder=4)
@@ -50,12 +53,12 @@ def values(results: Results) -> Figure:
     style.legend(axes[0])
     units = results.of("option", "units")
     if len(units):
-        units = units.group_by("arm", "x").agg(pl.col("value", "truth").mean()).sort("arm", "x")
-        for (arm,), rows in sorted(units.group_by(["arm"])):
-            look = {**looks[NAMES[str(arm)]], "marker": ""}
-            axes[1].plot(rows["x"], rows["value"], label=NAMES[str(arm)], **look)
+        units = units.with_columns(RENAMED).group_by("arm", "x").agg(pl.col("value", "truth").mean()).sort("x")
+        for name in METHODS:
+            rows = units.filter(pl.col("arm") == name)
+            axes[1].plot(rows["x"], rows["value"], label=NAMES[name], **{**LOOKS[name], "marker": ""})
         axes[1].plot(rows["x"], rows["truth"], ":", color=style.INK, label="Black-Scholes", zorder=4)
-    style.label(axes[1], "price of the stock / strike", "J(0, x)", title="E4: a call")
+    style.label(axes[1], "price of the stock / strike", "J(T/2, x)", title="E4: a call")
     return fig
 
 
@@ -72,11 +75,11 @@ def theta2(results: Results) -> Figure:
     populations = [Population(E1, BASES["even"], dt).solutions() for dt in steps]
     fig = style.figure()
     ax = fig.subplots()
-    for name, look in style.looks([NAMES[name] for name in METHODS]).items():
-        method = next(m for m in METHODS if NAMES[m] == name)
+    for method in METHODS:
+        look = LOOKS[method]
         exact = [population[method][1] for population in populations]
         ax.plot(steps, exact, color=look["color"], linestyle=look["linestyle"], linewidth=1.2)
-        ax.plot(means[DT], means[f"theta/{method}/1"], look["marker"], color=look["color"], label=name)
+        ax.plot(means[DT], means[f"theta/{method}/1"], look["marker"], color=look["color"], label=NAMES[method])
     style.threshold(ax, -2, "least quadratic variation")
     ax.set_xscale("log")
     style.label(ax, "step dt", "th2")
@@ -96,8 +99,8 @@ def rates(results: Results) -> Figure:
     means = _means(results, "ou_even", [*columns, "bias/ml", "bias/ctd"])
     fig = style.figure()
     ax = fig.subplots()
-    for name, look in style.looks(["ml", "ctd"]).items():
-        label = {"ml": "martingale loss", "ctd": "CLSTD"}[name]
+    for name, label in (("ml", "martingale loss"), ("ctd", "CLSTD")):
+        look = LOOKS[name]
         first, second = ((means[f"theta/{name}/{j}"] - means[f"limit/{name}/{j}"]).to_numpy() for j in (0, 1))
         off = np.hypot(first, second)
         ax.plot(means[DT], means[f"bias/{name}"], color=look["color"], label=f"{label}, exact")
@@ -128,7 +131,7 @@ def traces(results: Results) -> Figure:
     exact = [np.linalg.norm(population.ctd(float(kappa)) - population.ml()) for kappa in kappas]
     fig = style.figure()
     ax = fig.subplots()
-    look = style.looks(["ctd"])["ctd"]
+    look = LOOKS["ctd"]
     ax.plot(kappas, exact, color=look["color"], label="exact")
     ax.plot([*found], [*found.values()], look["marker"], color=look["color"], label="all seeds' paths")
     ax.set(xscale="log", yscale="log")
@@ -165,7 +168,7 @@ def option(results: Results) -> Figure:
     need(results.of("option"), "runs of option")
     fig = style.figure()
     ax = fig.subplots()
-    style.band(ax, results.curve("option", "rmse"), "step", "value", labels=NAMES)
+    style.band(ax, results.curve("option", "rmse").with_columns(RENAMED), "step", "value", labels=NAMES)
     ax.set_yscale("log")
     style.label(ax, "step", "RMSE of the price")
     style.legend(ax)

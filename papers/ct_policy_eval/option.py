@@ -19,8 +19,8 @@ from assay.models.hard_terminal import HardTerminal
 from assay.module import GradientModule, even_steps, modules
 from assay.solvers.exact_sde import GeometricBrownian
 
-SHOWN = np.linspace(0.5, 1.5, 41)
-"""Prices of the stock at which J(0, x) is recorded, as multiples of the strike."""
+SHOWN = np.linspace(0.6, 1.4, 33)
+"""Prices of the stock at which J(T/2, x) is recorded, as multiples of the strike: where paths are at that time."""
 
 
 def black_scholes(tau: Tensor, x: Tensor, strike: float, rate: float, sigma: float) -> Tensor:
@@ -132,7 +132,7 @@ class Option(GradientModule):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """The error, how smooth the process J(t, X_t) is, and J(0, x) for the figure."""
+        """The error, how smooth the process J(t, X_t) is, and J(T/2, x) for the figure."""
         self.scalar("rmse", self.measure()["rmse"])
         J = self.values(self.test_x)
         self.scalar("rmse/first_date", (J[:, 0] - self.test_price[:, 0]).square().mean().sqrt())
@@ -140,7 +140,8 @@ class Option(GradientModule):
         true = self.test_price
         self.scalar("variation/true", (self.g * true[:, 1:] - true[:, :-1]).square().sum(1).mean())
         x = torch.from_numpy(SHOWN.astype(np.float32)).to(self.device) * self.strike
-        fitted = self.J(torch.zeros_like(x), x[:, None])
-        price = black_scholes(torch.full_like(x, self.horizon), x, self.strike, self.rate, self.sigma)
+        middle = torch.full_like(x, self.horizon / 2)
+        fitted = self.J(middle, x[:, None])
+        price = black_scholes(middle, x, self.strike, self.rate, self.sigma)
         for at, value, truth in zip(SHOWN, fitted.tolist(), price.tolist(), strict=True):
             self.unit(f"{at:.3f}", x=float(at), value=value, truth=truth)

@@ -206,8 +206,8 @@ def test_gtd_finds_the_root_of_the_condition(method):
     module.episode(*(each.sum(0, keepdims=True) for each in (A, b, S)), 0.1)
     np.testing.assert_allclose(module.theta, root, atol=1e-12)  # it stays at the root
     module.theta = root + np.array([0.3, -0.2])
-    for _ in range(3000):
-        module.episode(*(each.sum(0, keepdims=True) for each in (A, b, S)), 0.1)
+    for _ in range(6000):
+        module.episode(*(each.sum(0, keepdims=True) for each in (A, b, S)), 0.02)
     assert np.linalg.norm(module.theta - root) < 0.05
 
 
