@@ -259,6 +259,30 @@ CHECKS = [
         ),
     ),
     Check(
+        "5-floor",
+        "Stefan, u* = 0.6, least sd 0.05 instead of 0.001: log MSE of ProbConserv - of step 1 and - of HardC, log "
+        "shock position error - of step 1, step 1's own MSE and rank correlation of sigma with |error|",
+        serves=[],
+        experiment="floors",
+        kind=Report(
+            [
+                Condition(
+                    versus(name, "probconserv", other, "stefan", experiment="floors", parameter=0.6), at_least(0), text
+                )
+                for name, other, text in (
+                    ("log_mse", "step1", "log MSE, ProbConserv - step 1"),
+                    ("log_mse", "hardc", "log MSE, ProbConserv - HardC"),
+                    ("loglik", "step1", "log-likelihood, ProbConserv - step 1"),
+                    ("log_shock", "step1", "log shock error, ProbConserv - step 1"),
+                )
+            ]
+            + [
+                Condition(of(name, "step1", "stefan", "floors", parameter=0.6), at_least(0), f"{name}, step 1")
+                for name in ("mse", "rank")
+            ]
+        ),
+    ),
+    Check(
         "6",
         "Stefan, u* = 0.6: log MSE of ProbConserv - of HardC < 0",
         serves=["C4"],

@@ -23,80 +23,86 @@ MEMBERS = {
 }
 
 
-def _rows(results: Results, what: str) -> pl.DataFrame:
-    """The recorded profile or masses of the first test function."""
+def _rows(results: Results, what: str) -> dict[float, pl.DataFrame]:
+    """The recorded profile or masses of the first test function, by the least standard deviation of the network."""
     units = results.of("profiles", "units")
-    return need(units.filter(pl.col("unit") == what) if len(units) else units, "profiles")
+    rows = need(units.filter(pl.col("unit") == what) if len(units) else units, "profiles")
+    return {float(floor): part for (floor,), part in sorted(rows.group_by(["model.floor"]))}  # type: ignore[arg-type]
 
 
 @figure(
     "profiles",
     title="Stefan: the solution at t = 0.05, means with two standard deviations",
-    alt="Four panels, one for each method: the exact solution as a dashed line that jumps to zero at the front, the "
-    "predicted mean as a line and a band of two standard deviations around it.",
+    alt="A row of four panels for each least standard deviation of the network, a panel for each method: the exact "
+    "solution as a dashed line that jumps to zero at the front, the predicted mean as a line and a band of two "
+    "standard deviations around it.",
     after="profile figure",
 )
 def profiles(results: Results) -> Figure:
-    """A panel a method."""
-    rows = _rows(results, "profile").sort("x")
-    fig = style.figure(style.WIDTH + 2.4, 3.2)
-    axes = fig.subplots(1, len(METHODS), sharey=True)
-    for ax, (method, look) in zip(axes, style.looks(METHODS).items(), strict=True):
-        mine = rows.filter(pl.col("method") == method)
-        x, mean, sd = (mine[c].to_numpy() for c in ("x", "mean", "sd"))
-        ax.plot(x, mine["truth"].to_numpy(), color=style.INK, linestyle=(0, (3, 2)), linewidth=1.0, label="exact")
-        ax.plot(x, mean, color=look["color"], label="mean")
-        ax.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=look["color"], alpha=0.18, linewidth=0)
-        style.label(ax, "x", "u" if ax is axes[0] else "", title=METHODS[method])
-    style.legend(axes[0])
+    """A panel a method, a row a floor."""
+    floors = _rows(results, "profile")
+    fig = style.figure(style.WIDTH + 2.4, 0.6 + 2.4 * len(floors))
+    axes = fig.subplots(len(floors), len(METHODS), sharex=True, sharey="row", squeeze=False)
+    for row, (floor, rows) in enumerate(floors.items()):
+        for ax, (method, look) in zip(axes[row], style.looks(METHODS).items(), strict=True):
+            mine = rows.filter(pl.col("method") == method).sort("x")
+            x, mean, sd = (mine[c].to_numpy() for c in ("x", "mean", "sd"))
+            ax.plot(x, mine["truth"].to_numpy(), color=style.INK, linestyle=(0, (3, 2)), linewidth=1.0, label="exact")
+            ax.plot(x, mean, color=look["color"], label="mean")
+            ax.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=look["color"], alpha=0.18, linewidth=0)
+            text = f"u (least sd {floor:g})" if method == "step1" else ""
+            style.label(ax, "x" if row == len(floors) - 1 else "", text, title="" if row else METHODS[method])
+    style.legend(axes[0][0])
     return fig
 
 
 @figure(
     "mass",
     title="Stefan: the integral over x against time",
-    alt="Predicted total mass against time for step 1, SoftC and ProbConserv, with the exact mass as a dashed line; "
-    "ProbConserv lies on it.",
+    alt="Predicted total mass against time for step 1, SoftC and ProbConserv, with the exact mass as a dashed line, on "
+    "which ProbConserv lies; a panel for each least standard deviation of the network.",
     after="conservation figure",
 )
 def mass(results: Results) -> Figure:
     """U(t) and b(t)."""
-    rows = _rows(results, "mass").sort("t")
-    fig = style.figure(5.2, 3.6)
-    ax = fig.subplots()
-    for method, look in style.looks(METHODS).items():
-        mine = rows.filter(pl.col("method") == method)
-        if len(mine):
-            ax.plot(mine["t"], mine["mass"], **look, label=METHODS[method])
-    exact = rows.filter(pl.col("method") == rows["method"][0])
-    ax.plot(exact["t"], exact["b"], color=style.INK, linestyle=(0, (3, 2)), linewidth=1.0, label="exact, b(t)")
-    style.label(ax, "time t", "mass")
-    style.legend(ax)
+    floors = _rows(results, "mass")
+    fig = style.figure(height=3.4)
+    axes = fig.subplots(1, len(floors), sharey=True, squeeze=False)[0]
+    for ax, (floor, rows) in zip(axes, floors.items(), strict=True):
+        for method, look in style.looks(METHODS).items():
+            mine = rows.filter(pl.col("method") == method).sort("t")
+            if len(mine):
+                ax.plot(mine["t"], mine["mass"], **look, label=METHODS[method])
+        exact = rows.filter(pl.col("method") == rows["method"][0]).sort("t")
+        ax.plot(exact["t"], exact["b"], color=style.INK, linestyle=(0, (3, 2)), linewidth=1.0, label="exact, b(t)")
+        style.label(ax, "time t", "mass" if ax is axes[0] else "", title=f"least sd {floor:g}")
+    style.legend(axes[-1])
     return fig
 
 
 @figure(
     "shocks",
     title="Stefan: where 1000 draws have their shock",
-    alt="Histograms of the shock position for each method, as steps, with the exact position as a vertical line.",
+    alt="Cumulative shares of the shock position over the draws of each method, with the exact position as a vertical "
+    "line; a panel for each least standard deviation of the network.",
     after="shock figure",
 )
 def shocks(results: Results) -> Figure:
-    """Shares of draws in bins of four grid points."""
-    rows = _rows(results, "profile").sort("x")
-    fig = style.figure(5.6, 3.6)
-    ax = fig.subplots()
-    for method, look in style.looks(METHODS).items():
-        mine = rows.filter(pl.col("method") == method)
-        if len(mine):
-            x, hits = mine["x"].to_numpy(), mine["hits"].to_numpy()
-            edges = np.append(x[::4], x[-1] + 1e-9)
-            share, _ = np.histogram(x, edges, weights=hits)
-            ax.stairs(share, edges, color=look["color"], linestyle=look.get("linestyle", "-"), label=METHODS[method])
-    truth = rows.filter((pl.col("method") == rows["method"][0]) & (pl.col("truth") > 0))
-    style.threshold(ax, float(truth["x"].max()), "exact", axis="x")  # type: ignore[arg-type]
-    style.label(ax, "shock position", "share of draws")
-    style.legend(ax)
+    """Distribution functions: histograms of four methods on one axis hide each other."""
+    floors = _rows(results, "profile")
+    fig = style.figure(height=3.4)
+    axes = fig.subplots(1, len(floors), sharey=True, squeeze=False)[0]
+    for ax, (floor, rows) in zip(axes, floors.items(), strict=True):
+        for method, look in style.looks(METHODS).items():
+            mine = rows.filter(pl.col("method") == method).sort("x")
+            if len(mine):
+                share = np.cumsum(mine["hits"].to_numpy())
+                how = {key: look[key] for key in ("color", "linestyle") if key in look}
+                ax.step(mine["x"].to_numpy(), share, where="post", **how, label=METHODS[method])
+        wet = rows.filter((pl.col("method") == rows["method"][0]) & (pl.col("truth") > 0))
+        style.threshold(ax, float(wet["x"].to_numpy().max()), "exact", axis="x")
+        style.label(ax, "position", "share of draws up to it" if ax is axes[0] else "", title=f"least sd {floor:g}")
+    style.legend(axes[-1], loc="lower right")
     return fig
 
 

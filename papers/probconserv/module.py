@@ -60,11 +60,11 @@ class Grid:
         """b(t), [times, 1]."""
         return self.law.mass(self.t, torch.tensor(parameter, dtype=torch.float64))[:, None]
 
-    def front(self, parameter: float) -> float | None:
-        """Where u reaches 0 at the time of interest."""
-        t = self.t[self.now]
-        front = self.law.front(t, torch.tensor(parameter, dtype=torch.float64))
-        return None if front is None else float(front)
+    def front(self, parameter: float) -> float:
+        """Where u reaches 0 at the time of interest, for laws whose solutions do."""
+        front = self.law.front(self.t[self.now], torch.tensor(parameter, dtype=torch.float64))
+        assert front is not None
+        return float(front)
 
 
 def draws(prediction: Gaussian, noise: Tensor) -> Tensor:
@@ -73,6 +73,11 @@ def draws(prediction: Gaussian, noise: Tensor) -> Tensor:
         return prediction.mean + noise * (prediction.cov + JITTER).sqrt()
     root = torch.linalg.cholesky(prediction.cov + JITTER * torch.eye(len(prediction.mean), dtype=torch.float64))
     return prediction.mean + noise @ root.T
+
+
+def log_shock_error(grid: Grid, parameter: float, found: Gaussian, noise: Tensor) -> float:
+    """log of the mean over draws of |position - x*|, from standard normal numbers [k, nx]."""
+    return float((shock_position(draws(found, noise), grid.x) - grid.front(parameter)).abs().mean().log())
 
 
 class Judged(PaperModule):
@@ -103,14 +108,6 @@ class Judged(PaperModule):
             ce_abs=abs(signed),
             **more,
         )
-
-    def shock_error(self, grid: Grid, parameter: float, found: Gaussian, axis: int, count: int) -> float:
-        """log of the mean over draws of |position - x*|; every method sees the same normal numbers."""
-        front = grid.front(parameter)
-        assert front is not None
-        generator = self.seeds.torch("shock", f"{parameter:g}", axis)
-        noise = torch.randn(count, len(grid.x), generator=generator, dtype=torch.float64)
-        return float((shock_position(draws(found, noise), grid.x) - front).abs().mean().log())
 
 
 @modules.register("probconserv/train", source=SOURCE, reduced={"nx": 21, "times": 2, "draws": 2, "positions": 20})
@@ -158,6 +155,8 @@ class Train(Judged, GradientModule):
     def build(self) -> None:
         """The network and its optimizer."""
         self.check_data()
+        if self.profiles and not self.data.law.jumps:
+            raise UserError("module.profiles records shock positions: choose a data.member whose solutions jump")
         with self.seeds.torch_global("init"):
             net = self.model_part(self.data.inputs, self.data.outputs)
         if not isinstance(net, NeuralProcess):
@@ -222,9 +221,10 @@ class Train(Judged, GradientModule):
         for i, parameter in enumerate(p for p in self.data.parameters for _ in range(per)):
             mean, var = self.predict(grid, i)
             g, b, truth = grid.g, grid.b(parameter), grid.truth(parameter)
-            name = f"{parameter:g}/{i % per}"
+            name, noise = f"{parameter:g}/{i % per}", self.noise(i)
             if self.weight > 0:
-                self.judge_one(grid, parameter, i, name, "softc", Gaussian(mean[grid.now], var[grid.now]), mean, truth)
+                found = Gaussian(mean[grid.now], var[grid.now])
+                self.judge_one(grid, parameter, name, "softc", found, mean, truth, noise)
                 continue
             means = {"step1": mean, "hardc": weighted_projection(mean, torch.ones_like(var), g, b)}
             means["probconserv"] = weighted_projection(mean, var, g, b)
@@ -233,7 +233,7 @@ class Train(Judged, GradientModule):
             prior = Gaussian(mean[grid.now], var[grid.now])
             for method, update in METHODS.items():
                 found = update(prior, g, b[grid.now])
-                self.judge_one(grid, parameter, i, name, method, found, means.get(method), truth)
+                self.judge_one(grid, parameter, name, method, found, means.get(method), truth, noise)
             if self.cones and self.data.law.falls:
                 for method, falling in (("nonnegative", False), ("falling", True)):
                     found = Gaussian(nonnegative(prior, g, b[grid.now], falling), prior.cov)
@@ -247,16 +247,23 @@ class Train(Judged, GradientModule):
         if self.profiles:
             self.record_profiles(grid)
 
+    def noise(self, *axis: int) -> Tensor | None:
+        """Normal numbers behind the shock positions of a test function, the same for every method, [positions, nx]."""
+        if not self.data.law.jumps:
+            return None
+        generator = self.seeds.torch("shock", *axis)
+        return torch.randn(self.positions, self.nx, generator=generator, dtype=torch.float64)
+
     def judge_one(
         self,
         grid: Grid,
         parameter: float,
-        i: int,
         name: str,
         method: str,
         found: Gaussian,
         everywhere: Tensor | None,
         truth: Tensor,
+        noise: Tensor | None,
     ) -> None:
         """A method with a Gaussian: also the relative error over the grid, calibration, and where it puts the shock.
 
@@ -269,11 +276,11 @@ class Train(Judged, GradientModule):
         if method in ("step1", "softc"):
             error = (found.mean - truth[grid.now]).abs()
             more["rank"] = float(spearmanr(found.var.numpy(), error.numpy()).statistic)
-            if grid.front(parameter) is not None:
+            if noise is not None:
                 wide = Gaussian(found.mean, found.cov.sqrt())
-                more["log_shock_sd"] = self.shock_error(grid, parameter, wide, i, self.positions)
-        if grid.front(parameter) is not None:
-            more["log_shock"] = self.shock_error(grid, parameter, found, i, self.positions)
+                more["log_shock_sd"] = log_shock_error(grid, parameter, wide, noise)
+        if noise is not None:
+            more["log_shock"] = log_shock_error(grid, parameter, found, noise)
         self.judge(grid, parameter, name, method, found, **more)
 
     def record_profiles(self, grid: Grid) -> None:
@@ -281,7 +288,8 @@ class Train(Judged, GradientModule):
         parameter = self.data.parameters[0]
         (mean, var), g, b = self.predict(grid, 0), grid.g, grid.b(parameter)
         truth, prior = grid.truth(parameter)[grid.now], Gaussian(mean[grid.now], var[grid.now])
-        noise = torch.randn(self.positions, self.nx, generator=self.seeds.torch("profile"), dtype=torch.float64)
+        noise = self.noise(0)
+        assert noise is not None
         masses = {"step1": mean, "probconserv": weighted_projection(mean, var, g, b)}
         methods = METHODS if self.weight == 0 else {"softc": METHODS["step1"]}
         for method, update in methods.items():

@@ -29,6 +29,7 @@ class ConservationLaw:
         t_max, x_range: the domain.
         t_of_interest: where the paper's tables are taken.
         falls: u >= 0 and u does not increase in x.
+        jumps: u jumps to 0 at its front.
     """
 
     parameters: ClassVar[tuple[float, float]]
@@ -37,6 +38,7 @@ class ConservationLaw:
     x_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     t_of_interest: ClassVar[float] = 0.5
     falls: ClassVar[bool] = True
+    jumps: ClassVar[bool] = False
 
     def solution(self, t: Tensor, x: Tensor, parameter: Tensor) -> Tensor:
         """u(t, x); arguments broadcast."""
@@ -110,6 +112,7 @@ class Stefan(ConservationLaw):
 
     parameters, tested = (0.55, 0.7), (0.6, 0.5)
     t_max, t_of_interest = 0.1, 0.05
+    jumps = True
 
     @staticmethod
     def z(parameter: Tensor) -> Tensor:
@@ -146,6 +149,7 @@ class Advection(ConservationLaw):
 
     parameters, tested = (1.0, 5.0), (1.0, 3.0)
     t_of_interest = 0.1
+    jumps = True
 
     def solution(self, t: Tensor, x: Tensor, parameter: Tensor) -> Tensor:
         """1{x - a t <= 1/2}."""
@@ -169,6 +173,7 @@ class Burgers(ConservationLaw):
 
     parameters, tested = (1.0, 4.0), (1.0, 3.0)
     x_range = (-1.0, 1.0)
+    jumps = True
 
     def solution(self, t: Tensor, x: Tensor, parameter: Tensor) -> Tensor:
         """a left of the ramp, a x / (a t - 1) on it, 0 right of it; after 1/a, a up to (a t - 1) / 2."""

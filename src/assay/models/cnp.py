@@ -51,7 +51,9 @@ class NeuralProcess(nn.Module):
     def fit_jet(
         self, context: Tensor, values: Tensor, targets: Tensor, truth: Tensor, twice: int = -1
     ) -> tuple[Fit, Tensor, Tensor]:
-        """`fit` of one-dimensional values with derivatives of the mean in the targets; by autograd here.
+        """`fit` of one-dimensional values with derivatives of the mean in the targets, by autograd.
+
+        For a small deep set, derivatives carried forwards through the layers took as long.
 
         Args:
             context, values, targets, truth: as in `fit`.
@@ -98,7 +100,7 @@ class CNP(NeuralProcess):
         self.encoder = nn.Sequential(nn.Linear(d + outputs, hidden), act(), nn.Linear(hidden, hidden))
         self.first, self.middle = nn.Linear(hidden + d, hidden), nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, 2 * outputs)
-        self.act, self.activation, self.floor, self.hidden = act(), activation, floor, hidden
+        self.act, self.floor, self.hidden = act(), floor, hidden
 
     def first_layer(self, context: Tensor, values: Tensor, targets: Tensor) -> Tensor:
         """The decoder's first layer on (r, target) before its activation, [B, T, h]; r's share is computed once."""
@@ -125,26 +127,3 @@ class CNP(NeuralProcess):
         """The prediction, which is not random."""
         mean, sd = self(context, values, targets)
         return mean, sd
-
-    def fit_jet(
-        self, context: Tensor, values: Tensor, targets: Tensor, truth: Tensor, twice: int = -1
-    ) -> tuple[Fit, Tensor, Tensor]:
-        """For SiLU by the chain rule, forwards beside the values; one backward pass is left instead of three."""
-        if self.activation != "silu":
-            return super().fit_jet(context, values, targets, truth, twice)
-        z = self.first_layer(context, values, targets)
-        slopes = self.first.weight[:, self.hidden :].T[:, None, None]  # dz of every coordinate, [d, 1, 1, h]
-        first, second = slopes.expand(-1, *z.shape), torch.zeros_like(z)
-        for layer in (self.middle, self.last):
-            gate = z.sigmoid()
-            rest = 1 - gate
-            slope = gate * (1 + z * rest)
-            bend = gate * rest * (2 + z * (rest - gate))
-            stacked = torch.cat(
-                [(slope * first), (bend * first[twice].square() + slope * second)[None], (z * gate)[None]]
-            )
-            stacked = F.linear(stacked, layer.weight)
-            first, second, z = stacked[:-2], stacked[-2], stacked[-1] + layer.bias
-        mean, raw = z.chunk(2, -1)
-        fit = Fit(mean, spread(raw, self.floor), context.new_zeros(len(context)))
-        return fit, first[..., 0].movedim(0, -1), second[..., 0]
