@@ -329,7 +329,7 @@ CHECKS = [
         amended=Amendment(
             "2026-11-26",
             "100 epochs (so in every desk experiment)",
-            "a sweep of 100 epochs takes 15 minutes on two cores and ten are allowed; epochs are cut, seeds are not",
+            "a sweep of 100 epochs takes 15 minutes on two cores, of which ten are allowed; epochs are cut, seeds are not",
         ),
     ),
     Check(
