@@ -233,6 +233,16 @@ class Store:
             del self._cache[next(iter(self._cache))]
         return record
 
+    def write_failed(self, signature: str, code: str, config: Mapping[str, Any], kind: str, message: str) -> None:
+        """Write down that a run has failed, in words of whoever found it so; not while somebody is at it."""
+        lock = Lock(self.run_folder(signature))
+        if lock.acquire():
+            try:
+                failure = {"class": kind, "message": message, "traceback": ""}
+                self.write(Record(signature, code, "failed", dict(config), failure=failure))
+            finally:
+                lock.release()
+
     def corrupt(self) -> list[str]:
         """Signatures whose file is not a whole record."""
         return [path.stem for path in sorted(self.records.glob("*.jsonl")) if self.read(path.stem) is None]

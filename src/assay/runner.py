@@ -103,8 +103,15 @@ def execute(
     if math.prod(compose.processes(config["trainer"])) > 1:
         from assay.team import joined
 
-        with joined(config, store.paper, store.folder.parent) as team:
-            return _execute(config, store, hooks, again, debug, team)
+        try:
+            with joined(config, store.paper, store.folder.parent) as team:
+                return _execute(config, store, hooks, again, debug, team)
+        except ProcessLost as error:  # they did not find together
+            if debug:
+                raise
+            signature = compose.signature(config)
+            store.write_failed(signature, code_of(config, store), config, "node", _scrub(str(error)))
+            return store.read(signature)
     return _execute(config, store, hooks, again, debug)
 
 

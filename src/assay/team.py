@@ -6,7 +6,8 @@ process is the one that everyone else knows: it holds the lock, takes measuremen
 The others follow: they do the same steps on their rows and stop where the first one says so.
 
 On a cluster the scheduler starts the processes, and each finds its place in `ASSAY_TEAM`, which the task has set. On a
-single machine the first process starts the others itself.
+single machine the first process starts the others itself. Where the first one listens is written in a file that all of
+them see, and is chosen by its operating system: a port computed from a job's number could be somebody else's.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import contextlib
 import datetime
 import json
 import os
-import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from torch import Tensor, distributed
 from assay import compose
 from assay.errors import ProcessLost, UserError
 from assay.lightning import ClusterEnvironment
+from assay.records import write_atomically
 
 VARIABLE = "ASSAY_TEAM"
 PATIENCE = datetime.timedelta(minutes=30)
@@ -44,7 +47,8 @@ class Place:
         world: processes in all.
         local: its number among those of its node, which is also its device's.
         node: its node's number.
-        address, port: where the first process listens.
+        address: the first process's, as the others reach it.
+        meeting: the file in which the first process says where it listens.
     """
 
     rank: int
@@ -52,7 +56,7 @@ class Place:
     local: int = 0
     node: int = 0
     address: str = "127.0.0.1"
-    port: int = 0
+    meeting: str = ""
 
     @classmethod
     def given(cls) -> Place | None:
@@ -132,6 +136,7 @@ def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Tea
 
     Raises:
         UserError: there are not so many devices here, or the run needs several nodes and no cluster.
+        ProcessLost: the others do not come.
     """
     trainer = config["trainer"]
     nodes, devices = compose.processes(trainer)
@@ -139,42 +144,51 @@ def joined(config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[Tea
     cuda = trainer["device"] == "cuda"
     if cuda and torch.cuda.device_count() < devices:
         raise UserError(f"trainer.devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
-    place = Place.given()
-    started: list[subprocess.Popen[bytes]] = []
-    if place is None:
-        if nodes > 1:
-            raise UserError(f"trainer.nodes={nodes}: runs over several nodes need --launcher slurm")
-        place = Place(0, world, port=_free_port())
-        started = [_start(Place(rank, world, rank, 0, place.address, place.port), config, paper, outputs)
-                   for rank in range(1, world)]  # fmt: skip
-    elif place.world != world:
-        raise UserError(f"the run asks for {world} processes, and {place.world} were started")
-    device = torch.device("cuda", place.local) if cuda else torch.device("cpu")
-    if place.address.startswith("127."):
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    try:
+    with contextlib.ExitStack() as stack:
+        place = Place.given()
+        if place is None:
+            if nodes > 1:
+                raise UserError(f"trainer.nodes={nodes}: runs over several nodes need --launcher slurm")
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-team-"))
+            place = Place(0, world, meeting=str(Path(folder) / "meeting"))
+            stack.enter_context(_followers(place, config, paper, outputs))
+        elif place.world != world:
+            raise UserError(f"the run asks for {world} processes, and {place.world} were started")
+        device = torch.device("cuda", place.local) if cuda else torch.device("cpu")
+        if place.address.startswith("127."):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        stack.callback(_part)
         with _together():
             distributed.init_process_group(
-                "nccl" if cuda else "gloo",
-                init_method=f"tcp://{place.address}:{place.port}",
-                world_size=world,
-                rank=place.rank,
-                timeout=PATIENCE,
+                "nccl" if cuda else "gloo", store=_meet(place), world_size=world, rank=place.rank, timeout=PATIENCE
             )
         team = Team(place, device)
-        try:
-            yield team
-        finally:
-            team.dismiss()
-    finally:
+        stack.callback(team.dismiss)
+        yield team
+
+
+def _meet(place: Place) -> Any:
+    """Where the processes find each other: the first one opens it and says where it is, the others look it up."""
+    store: Any = distributed.TCPStore  # type: ignore[attr-defined]  # torch's stubs leave it out
+    meeting = Path(place.meeting)
+    if place.rank == 0:
+        opened = store(place.address, 0, place.world, is_master=True, timeout=PATIENCE, wait_for_workers=False)
+        write_atomically(meeting, f"{place.address} {opened.port}".encode())
+        return opened
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while not meeting.exists():
+        if time.monotonic() > until:
+            raise ProcessLost(f"the first process has not come within {PATIENCE.total_seconds():.0f} s")
+        time.sleep(0.05)
+    address, port = meeting.read_text().split()
+    return store(address, int(port), place.world, is_master=False, timeout=PATIENCE, wait_for_workers=False)
+
+
+def _part() -> None:
+    """Leave the group; that others are gone already is no news here."""
+    with contextlib.suppress(RuntimeError):
         if distributed.is_initialized():
             distributed.destroy_process_group()
-        for process in started:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @contextlib.contextmanager
@@ -203,7 +217,7 @@ class _Environment(ClusterEnvironment):
 
     @property
     def main_port(self) -> int:
-        return self.place.port
+        return 0  # the processes have met before Lightning asks
 
     @staticmethod
     def detect() -> bool:
@@ -228,10 +242,19 @@ class _Environment(ClusterEnvironment):
         return self.place.node
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def _followers(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -> Iterator[None]:
+    """The other processes of a run on this machine, from their start to their end."""
+    started = [_start(replace(place, rank=rank, local=rank), config, paper, outputs) for rank in range(1, place.world)]
+    try:
+        yield
+    finally:
+        for process in started:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _start(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -> subprocess.Popen[bytes]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import subprocess
+import sys
+
 import pytest
 import torch
 from small_run import config_of
@@ -76,3 +80,11 @@ def test_one_process_is_the_same_run_as_before_there_were_several():
     bare = {**config, "trainer": {k: v for k, v in config["trainer"].items() if k not in ("nodes", "devices")}}
     assert compose.signature(bare) == compose.signature(config)
     assert compose.processes(bare["trainer"]) == (1, 1)
+
+
+def test_processes_that_do_not_come_are_a_lost_node(store, monkeypatch):
+    monkeypatch.setattr(team, "PATIENCE", datetime.timedelta(seconds=1))
+    monkeypatch.setattr(team, "_start", lambda *words: subprocess.Popen([sys.executable, "-c", ""]))
+    record = runner.execute(spread_of(trainer__devices=2), store)
+    assert record.status == "failed" and record.failure["class"] == "node"
+    assert store.read(record.signature).failure == record.failure

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from assay.errors import UserError
-from assay.records import Record, Store
+from assay.records import Store
 from assay.registry import KINDS
 from assay.study import Run
 
@@ -67,7 +67,7 @@ class Pool:
         size: number of workers.
         spawn: start fresh interpreters instead of forking.
         report: called with the pool after every event, for a progress display.
-        mark_lost: makes the failure record of a run whose worker died twice.
+        once: give no run to a worker a second time, neither one whose worker has died nor one that someone else holds.
     """
 
     paper: str
@@ -75,6 +75,7 @@ class Pool:
     size: int
     spawn: bool = False
     report: Callable[[Pool], None] = lambda pool: None
+    once: bool = False
     workers: list[Worker] = field(default_factory=list)
     queue: deque[Run] = field(default_factory=deque)
     waiting: list[tuple[float, Run]] = field(default_factory=list)
@@ -197,7 +198,7 @@ class Pool:
 
     def _finished(self, worker: Worker, outcome: Outcome) -> None:
         run, worker.run = worker.run, None
-        if outcome.state == "held" and run is not None and not self.stopping:
+        if outcome.state == "held" and run is not None and not (self.stopping or self.once):
             self.waiting.append((time.monotonic() + HELD_AGAIN, run))
             return
         self.outcomes.append(outcome)
@@ -205,7 +206,7 @@ class Pool:
             self.stopping = True
 
     def _buried(self, worker: Worker) -> None:
-        """A worker died: its run is tried once more, then recorded as failed."""
+        """A worker died: its run is tried again while it may be, then recorded as failed."""
         worker.process.join()
         self.workers.remove(worker)
         run, code = worker.run, worker.process.exitcode
@@ -214,7 +215,7 @@ class Pool:
         self.lost[run.signature] = self.lost.get(run.signature, 0) + 1
         if self.stopping:
             self.outcomes.append(Outcome(run.signature, "interrupted"))
-        elif self.lost[run.signature] < 2:
+        elif self.lost[run.signature] < 2 and not self.once:
             self.queue.appendleft(run)
         else:
             self.outcomes.append(self._mark_lost(run, code))
@@ -223,11 +224,12 @@ class Pool:
         from assay.codes import code_of
 
         killed = code == -signal.SIGKILL
-        message = f"the worker died ({'killed, probably out of memory' if killed else f'exit code {code}'}), twice"
+        message = f"the worker died ({'killed, probably out of memory' if killed else f'exit code {code}'})"
+        message += "" if self.once else ", twice"
         store = Store(self.paper, self.outputs)
-        failure = {"class": "oom" if killed else "code", "message": message, "traceback": ""}
-        store.write(Record(run.signature, code_of(run.config, store), "failed", run.config, failure=failure))
-        return Outcome(run.signature, "failed", f"{failure['class']}: {message}")
+        kind = "oom" if killed else "code"
+        store.write_failed(run.signature, code_of(run.config, store), run.config, kind, message)
+        return Outcome(run.signature, "failed", f"{kind}: {message}")
 
 
 def _alone(run: Run) -> bool:

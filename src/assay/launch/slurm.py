@@ -25,7 +25,7 @@ from assay.launch import packing, profiles, site, snapshot, task
 from assay.launch.local import Outcome
 from assay.launch.profiles import Profile
 from assay.launch.sweeps import Job, Limits, Sweep, Wanted, guarded, record_mark
-from assay.records import Lock, Record, Store
+from assay.records import Store
 from assay.study import Run
 
 CLASSES = {
@@ -291,14 +291,7 @@ class Launcher:
             "timeout": f"over its time limit {times} times",
             "oom": f"out of memory {times} times",
         }.get(kind, f"lost with its task {times} times") + said
-        failure = {"class": kind, "message": message, "traceback": ""}
-        lock = Lock(self.store.run_folder(run.signature))
-        if lock.acquire():
-            try:
-                code = code_of(run.config, self.store)
-                self.store.write(Record(run.signature, code, "failed", run.config, failure=failure))
-            finally:
-                lock.release()
+        self.store.write_failed(run.signature, code_of(run.config, self.store), run.config, kind, message)
         return Outcome(run.signature, "failed", f"{kind}: {message}")
 
     # -- submitting -------------------------------------------------------------------------------------------------

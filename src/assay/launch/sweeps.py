@@ -6,6 +6,7 @@
         jobs/<n>.id                         the scheduler's id, once there is one
         notes/<n>-<task>.jsonl              what a task did: runs started and ended, why it stopped
         tries/<signature>.json              how often a run was lost, by class
+        meetings/<job>-<restart>            where the first process of a run over several listens
         submitit/                           submitit's scripts, pickles and logs
 
 The truth about a run is its record; everything here only says what was asked of the scheduler. Files are written
@@ -132,7 +133,7 @@ class Sweep:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
-            for name in ("jobs", "notes", "tries", "submitit"):
+            for name in ("jobs", "notes", "tries", "meetings", "submitit"):
                 (self.folder / name).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise storage_error(error, self.folder) from None

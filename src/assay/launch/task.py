@@ -67,7 +67,7 @@ class Task:
         if job.limits.spread:
             from assay.team import VARIABLE
 
-            place = _place(job.limits)
+            place = _place(job.limits, sweep)
             os.environ[VARIABLE] = place.written()
             if place.rank > 0:
                 self._follow(sweep)
@@ -89,7 +89,9 @@ class Task:
             print(f"refused: {len(refused)} runs were submitted with other code than lies here", file=sys.stderr)
         spawn = any(needs_spawn(run.config["trainer"]["device"]) for run in runs)
         size = min(job.limits.side, len(runs)) or 1
-        self._pool = Pool(paper, store.folder.parent, size, spawn=spawn, report=self._report)
+        # The other processes of a spread run end with its first worker: another one would wait for them in vain.
+        once = job.limits.spread
+        self._pool = Pool(paper, store.folder.parent, size, spawn=spawn, report=self._report, once=once)
         try:
             outcomes = self._pool.run(runs) if runs else []
         finally:
@@ -234,18 +236,18 @@ def _from_elsewhere() -> list[str]:
     return [str(file) for file in files if not file.is_relative_to(places.ROOT)]
 
 
-def _place(limits: Any) -> Any:
+def _place(limits: Any, sweep: Sweep) -> Any:
     """Which of a spread run's processes this is, in the scheduler's words. The batch node is the first one's."""
     from assay.team import Place
 
-    port = 20000 + (int(os.environ["SLURM_JOB_ID"]) * 7 + int(os.environ.get("SLURM_RESTART_COUNT", "0"))) % 20000
+    attempt = f"{os.environ['SLURM_JOB_ID']}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
     return Place(
         rank=int(os.environ["SLURM_PROCID"]),
         world=limits.nodes * limits.processes,
         local=int(os.environ["SLURM_LOCALID"]),
         node=int(os.environ["SLURM_NODEID"]),
         address=os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1"),
-        port=port,
+        meeting=str(sweep.folder / "meetings" / attempt),
     )
 
 

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from assay import module
+from assay import codes, module
 from assay.launch import local
+from assay.records import Store
 from assay.study import Run
 
 
@@ -59,3 +60,19 @@ def test_runs_that_measure_times_come_last(pool, monkeypatch):
     monkeypatch.setattr(local.Pool, "_fill", fill)
     pool.run([run("a"), run("t", "clock"), run("b")])
     assert seen == ["a", "b", "t"]
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_run_whose_worker_dies_is_tried_again_or_recorded_as_failed(pool, monkeypatch, once):
+    monkeypatch.setattr(codes, "code_of", lambda config, store: "code")
+    pool.once = once
+    pool.queue.append(run("a"))
+    for _ in range(1 if once else 2):
+        assert at_work(pool) == ["a"]
+        (worker,) = pool.running
+        worker.process = SimpleNamespace(join=lambda: None, exitcode=-9)
+        pool._buried(worker)
+    assert at_work(pool) == []
+    (outcome,) = pool.outcomes
+    assert outcome.state == "failed" and outcome.message.startswith("oom: the worker died")
+    assert Store("toy", pool.outputs).read("a").failure["class"] == "oom"
