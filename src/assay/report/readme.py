@@ -97,11 +97,17 @@ def _checks(checks: list[Mapping[str, Any]]) -> str:
             escape(wording.measured(check)) if check["measured"] is not None else "",
             escape(wording.threshold(check["threshold"])),
             str(check["n"] or ""),
-            mark(check["verdict"]) + ("" if check.get("survives_holm", True) else " (not after Holm)"),
+            mark(check["verdict"]) + _remark(check),
         ]
         for check in checks
     ]
     return table(["", "check", "serves", "measured", "asked for", "n", "verdict"], rows, right=(5,))
+
+
+def _remark(check: Mapping[str, Any]) -> str:
+    if check.get("control") and check["verdict"] == "refuted":
+        return " (control: leaves its claims open)"
+    return "" if check.get("survives_holm", True) else " (not after Holm)"
 
 
 def _amendments(checks: list[Mapping[str, Any]]) -> str:
