@@ -51,10 +51,10 @@ publish: $(READY) ## write PAPER's complete results to papers/PAPER/results and 
 
 test: $(READY) ## all tests but those on a real Slurm
 	@bash scripts/install_data.sh
-	@$(PY) -m pytest -n auto --ignore=tests/slurm $(ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal --ignore=tests/slurm $(ARGS)
 
 test-slurm: $(READY) ## the tests on a real Slurm that they start on this machine; most of their time is waiting
-	@$(PY) -m pytest -n auto $(ARGS) tests/slurm
+	@$(PY) -m pytest -n auto --dist worksteal $(ARGS) tests/slurm
 
 lint: $(READY) ## format, rules, types, and the direction of imports
 	@$(VENV)/bin/ruff format --check .

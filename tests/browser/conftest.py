@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from looking import PATIENCE
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
 from needed import missing
 
@@ -108,7 +109,7 @@ class Watched:
         settings = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
         context = self.browser.new_context(**settings)
         self.contexts.append(context)
-        context.set_default_timeout(120_000)  # a busy machine is no failure
+        context.set_default_timeout(PATIENCE)
         context.route("**/*", self._route)
         tab = context.new_page()
         tab.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))

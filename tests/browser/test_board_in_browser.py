@@ -1,7 +1,7 @@
 """The board, as a person uses it: searched, filtered, clicked through, on a phone, in the dark."""
 
 import pytest
-from looking import DARK, PHONE, violations
+from looking import DARK, PHONE, in_view, is_at, is_titled, violations
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def test_filters_work_together(tab):
 def test_a_mark_leads_to_its_claim_and_a_title_to_its_page(tab):
     mark = tab.locator("#made_up .marks a", has_text="C5")
     mark.click()
-    assert tab.url.endswith("made_up/desk/index.html#claim-C5")
-    assert tab.locator("#claim-C5").bounding_box()["y"] < 900
+    is_at(tab, "made_up/desk/index.html#claim-C5")
+    in_view(tab.locator("#claim-C5"))
     tab.go_back()
     tab.locator("#made_up h3 a").click()
-    assert tab.title() == "made_up, desk scale: A made-up paper"
+    is_titled(tab, "made_up, desk scale: A made-up paper")
     tab.get_by_role("link", name="All papers").click()
-    assert tab.title() == "Assay: the board of papers"
+    is_titled(tab, "Assay: the board of papers")
     assert tab.locator("#fresh a").count() == 0
 
 
@@ -71,7 +71,7 @@ def test_it_can_be_used_with_the_keyboard_alone(visit, on_disk):
     tab = visit(on_disk)
     tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")
-    assert tab.url.endswith("#papers")
+    is_at(tab, "#papers")
     tab.locator("#find").focus()
     tab.keyboard.type("made-up")
     for _ in range(8):
@@ -101,6 +101,6 @@ def test_it_stands_without_scripts(visit, on_disk):
 
 
 def test_no_text_is_run(tab):
-    assert tab.title() == "Assay: the board of papers"
+    is_titled(tab, "Assay: the board of papers")
     assert tab.locator("script").count() == 1 and tab.locator("img").count() == 0
     assert "<script>document.title='owned'</script>" in tab.locator("#fresh .marks").text_content()

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from looking import DARK, PHONE, violations
+from looking import DARK, PHONE, is_at, is_titled, violations
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
 
 from assay.claims import judge
@@ -44,7 +44,7 @@ def open_first(tab):
 
 
 def test_it_opens_and_shows_the_verdicts(tab):
-    assert tab.title() == "made_up, desk scale: A made-up paper"
+    is_titled(tab, "made_up, desk scale: A made-up paper")
     assert tab.locator(".verdict-line").inner_text() == "3 of 7 claims reproduced"
     assert tab.locator(".tiles a").count() == 7
     assert tab.locator("figure svg.figure").count() == 2
@@ -130,12 +130,12 @@ def test_links_lead_to_runs_claims_and_the_board(tab):
     link = check.locator(".signatures a").first
     signature = link.inner_text()
     link.click()
-    assert tab.url.endswith(f"#run-{signature}")
+    is_at(tab, f"#run-{signature}")
     assert signature in tab.locator("#runs-table tr.open .command").inner_text()
     tab.locator(".tiles a").nth(4).click()
-    assert tab.url.endswith("#claim-C5")
+    is_at(tab, "#claim-C5")
     tab.get_by_role("link", name="All papers").click()
-    assert tab.title() == "Assay: the board of papers"
+    is_titled(tab, "Assay: the board of papers")
 
 
 def test_a_link_to_a_run_opens_it(visit, base):
@@ -151,7 +151,7 @@ def test_it_can_be_used_with_the_keyboard_alone(visit, on_disk):
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the claims"
     tab.keyboard.press("Enter")
-    assert tab.url.endswith("#claims")
+    is_at(tab, "#claims")
     tab.locator("#find").focus()
     tab.keyboard.type("qp sgd")
     for _ in range(40):
