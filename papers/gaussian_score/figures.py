@@ -122,12 +122,13 @@ def training(results: Results) -> Figure:
     "paths",
     title="How far written-down scores follow the network from the same noise",
     alt="Mean squared distance per dimension to the network's trajectory against sigma, which falls from left to "
-    "right, for the Gaussian's closed form, the mixture of 50 and the delta mixture.",
+    "right, after the common start, for the Gaussian's closed form, the mixture of 50 and the delta mixture.",
 )
 def paths(results: Results) -> Figure:
     """MSE to the network's path by noise level."""
     frame = need(units(results, "trajectories", "sigma", "mse"), "trajectories")
-    frame = frame.filter((pl.col("sigma") > 0) & (pl.col("mse") > 0))
+    # All start from the same noise: the first point is a rounding error, and would take the whole axis.
+    frame = frame.filter((pl.col("sigma") > 0) & (pl.col("sigma") < frame["sigma"].max()))
     fig = style.figure(style.WIDTH, 3.4)
     ax = fig.subplots()
     lines(ax, frame, "sigma", "mse", "unit", {"gaussian": "Gaussian", "gmm": "GMM, K = 50", "delta": "delta mixture"})

@@ -697,11 +697,24 @@ def board() -> None:
 
 
 @app.command()
-def publish(paper: Paper, scale: Scale = "desk") -> None:
-    """Write a complete sweep's tables, verdicts and figures to papers/PAPER/results, and update the READMEs."""
-    from assay.publish import publish as write
+def publish(
+    paper: Paper,
+    scale: Scale = "desk",
+    committed: Annotated[
+        bool, typer.Option("--committed", help="Judge and draw the committed tables again; needs no records.")
+    ] = False,
+) -> None:
+    """Write a complete sweep's tables, verdicts and figures to papers/PAPER/results, and update the READMEs.
 
-    for path in write(_session(paper, scale)):
+    \b
+    assay publish lion_k              after `assay reproduce lion_k` has ended
+    assay publish lion_k --committed  after an amended claim or a changed figure: the committed tables stay
+    """
+    from assay import publish as publishing
+
+    session = _session(paper, scale)
+    written = publishing.publish_again(paper, scale) if committed else publishing.publish(session)
+    for path in written:
         print(path)
 
 

@@ -12,6 +12,7 @@ from assay import places
 from assay.errors import UserError
 from assay.reproduce import Session, judge_paper, write_json
 from assay.results import Results
+from assay.sources import committed, committed_folder
 
 MOST_BYTES = 1_000_000
 """What one paper's committed results may weigh."""
@@ -32,15 +33,31 @@ def publish(session: Session) -> list[Path]:
             f"`assay reproduce {session.paper} --scale {session.scale}` first"
         )
     results = _light(session.results(plan))
-    folder = places.PAPERS / session.paper / "results" / session.scale
-    results.save(folder)
-    verdicts = judge_paper(session.paper, results)
+    results.save(committed_folder(session.paper, session.scale))
+    return _judge_and_draw(results)
+
+
+def publish_again(paper: str, scale: str) -> list[Path]:
+    """Judge and draw the committed tables again, after an amended claim or a changed figure; the tables stay.
+
+    Raises:
+        UserError: the paper has no committed results at this scale.
+    """
+    results = committed(paper, scale)
+    if results is None:
+        raise UserError(f"{paper} has no committed results at scale {scale}; `assay publish {paper}` writes some")
+    return _judge_and_draw(results)
+
+
+def _judge_and_draw(results: Results) -> list[Path]:
+    """Verdicts and figures beside the tables, and the READMEs."""
+    folder = committed_folder(results.paper, results.scale)
+    verdicts = judge_paper(results.paper, results)
     write_json(folder / "verdicts.json", verdicts)
-    written = [*sorted(folder.glob("*.parquet")), folder / "results.json", folder / "verdicts.json"]
-    tables = list(written)
+    tables = [*sorted(folder.glob("*.parquet")), folder / "results.json", folder / "verdicts.json"]
     formats: tuple[Literal["svg", "png"], ...] = ("svg", "png")
     for format in formats:  # many curves are lighter as a picture of points
-        written = tables + _figures(session.paper, results, folder / "figures", format)
+        written = tables + _figures(results.paper, results, folder / "figures", format)
         size = sum(path.stat().st_size for path in written)
         if size <= MOST_BYTES:
             break
@@ -48,7 +65,7 @@ def publish(session: Session) -> list[Path]:
         raise UserError(
             f"{folder} would weigh {size / 1e6:.1f} MB; thin out curves (measure_at) or figures, 1 MB is the limit"
         )
-    return written + update_readmes(session.paper)
+    return written + update_readmes(results.paper)
 
 
 def _light(results: Results) -> Results:
