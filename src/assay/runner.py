@@ -274,7 +274,7 @@ def make_trainer(
     cuda = config["trainer"]["device"] == "cuda"
     if cuda and not torch.cuda.is_available():
         raise UserError("trainer.device=cuda: this machine has no usable GPU (try trainer=cpu)")
-    # Slurm's variables describe the job, not this run; signals have one owner and it is not Lightning.
+    # Slurm's variables describe the job, not this run.
     nodes, devices = compose.processes(config["trainer"])
     plugins: list[Any] = [LightningEnvironment()]
     spread: dict[str, Any] = {}
@@ -285,7 +285,7 @@ def make_trainer(
         spread = {"strategy": "ddp", "num_nodes": nodes}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator="gpu" if cuda else "cpu",
             devices=devices,
             precision={"32": "32-true", "64": "64-true"}.get(
@@ -302,6 +302,10 @@ def make_trainer(
             num_sanity_val_steps=0,
             limit_val_batches=0,
         )
+    # Signals have one owner and it is not Lightning: its handler of SIGTERM would broadcast in the middle of a sum of
+    # gradients, and wait for processes that may be gone.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _fit(

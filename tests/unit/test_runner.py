@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 
 import pytest
 import torch
@@ -32,6 +33,18 @@ def test_the_same_run_gives_the_same_bits(store, tmp_path):
     assert one.status == two.status == "done"
     assert compare(one, two) == ""
     assert len(one.curves["train/loss"]["value"]) > 3
+
+
+def test_signals_are_those_of_whoever_runs_it(store):
+    def mine(number, frame):
+        """Whoever runs it decides what a signal means."""
+
+    before, seen = signal.signal(signal.SIGTERM, mine), set()
+    try:
+        runner.execute(config_of(), store, runner.Hooks(progress=lambda *_: seen.add(signal.getsignal(signal.SIGTERM))))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == {mine}
 
 
 def test_steps_load_no_library(store, monkeypatch):

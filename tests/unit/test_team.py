@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import os
+import signal
 import subprocess
 import sys
 
@@ -40,10 +42,14 @@ def test_two_processes_give_the_numbers_of_one_and_resume_exactly(store, tmp_pat
     torch.testing.assert_close(two.curves["train/loss"]["value"], one.curves["train/loss"]["value"], rtol=1e-4, atol=0)
     assert two.scalars == pytest.approx(one.scalars, rel=1e-4)
 
-    beside, seen = Store("p", tmp_path / "beside"), []
-    hooks = runner.Hooks(should_stop=lambda: len(seen) > 20, progress=lambda done, total: seen.append(done))
-    with pytest.raises(runner.Interrupted):
-        runner.execute(spread_of(trainer__devices=2), beside, hooks)
+    beside, asked = Store("p", tmp_path / "beside"), []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    tell = lambda done, total: os.kill(os.getpid(), signal.SIGTERM) if done > 20 and not asked else None  # noqa: E731
+    try:
+        with pytest.raises(runner.Interrupted):
+            runner.execute(spread_of(trainer__devices=2), beside, runner.Hooks(lambda: bool(asked), tell))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert beside.read(two.signature) is None
     assert compare(two, runner.execute(spread_of(trainer__devices=2), beside)) == ""
 
