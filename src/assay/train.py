@@ -22,7 +22,7 @@ from assay.study import SCALES, Study, adhoc_layers
 
 SELECTORS = ("paper", "experiment", "arm", "scale", "seed")
 HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name", "hydra.verbose")
-HYDRA_GROUPS = {"hydra/launcher": ("local", "slurm", "basic"), "hydra/sweeper": ("basic",)}
+HYDRA_GROUPS = {"hydra/launcher": ("local", "slurm", "basic"), "hydra/sweeper": ("assay", "basic")}
 FLAGS = ("-m", "--multirun", "-c", "--cfg", "--resolve", "-p", "--package", "-i", "--info", "-h", "--help",
          "--hydra-help", "--version", "job", "hydra", "all", "defaults", "defaults-tree", "config", "plugins",
          "searchpath")  # fmt: skip

@@ -3,6 +3,7 @@
 A thin door: the jobs of a multirun become an ad-hoc plan, which goes the same way as a paper's sweep.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +46,16 @@ class AssayLauncher(Launcher):
         """Hydra hands over its context; nothing of it is needed."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all jobs; exits with 1 if any failed, 130 if interrupted."""
+        """Run all jobs; exits with 1 if any failed, 130 if interrupted, 2 with one line if a job cannot be."""
         from assay import adhoc, train
+        from assay.errors import UserError
 
         jobs = [list(job)[train.expanded :] for job in job_overrides]
-        code = adhoc.run_jobs(jobs, kind=self.kind, workers=self.workers, profile=self.profile)
+        try:
+            code = adhoc.run_jobs(jobs, kind=self.kind, workers=self.workers, profile=self.profile)
+        except UserError as error:  # Hydra would print it as a crash of the app
+            print(f"assay.train: {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
         if code:
             raise SystemExit(code)
         return [JobReturn(overrides=job, _return_value=None, status=JobStatus.COMPLETED) for job in jobs]

@@ -192,6 +192,10 @@ def test_hydra_app_and_its_multirun(checkout):
     )
     assert many.returncode == 0, many.stderr
     assert len(checkout.records("walk_one")) == 4
+    bad = checkout.run("assay.train", "-m", "paper=walk_one", "experiment=walk", "scale=smoke", "module.pull=0.1,much")
+    assert bad.returncode == 2 and len(bad.stderr.strip().splitlines()) == 1, bad.stderr
+    assert "module.pull=much: expected float" in bad.stderr
+    assert len(checkout.records("walk_one")) == 4, "no job starts before all are known to be good"
     basic = checkout.run(
         "assay.train",
         "-m",
