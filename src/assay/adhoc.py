@@ -19,11 +19,12 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
     runs: dict[str, Run] = {}
     words: dict[str, str] = {}
     papers: set[str | None] = set()
+    shared = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
         paper, config = train.resolve([(key, value) for key, value, _ in train.parse(job)])
         signature = compose.signature(config)
         runs[signature] = Run(signature, config)
-        words.setdefault(signature, " ".join(job))
+        words.setdefault(signature, " ".join(word for word in job if word not in shared))
         papers.add(paper)
     if len(papers) > 1:
         raise UserError("one multirun covers one paper; start one for each")

@@ -27,9 +27,6 @@ FLAGS = ("-m", "--multirun", "-c", "--cfg", "--resolve", "-p", "--package", "-i"
          "--hydra-help", "--version", "job", "hydra", "all", "defaults", "defaults-tree", "config", "plugins",
          "searchpath")  # fmt: skip
 
-expanded = 0
-"""How many of the overrides that Hydra sees were put there by `expand`; the launcher plugin leaves them out."""
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the app; bad input is one line and exit code 2."""
@@ -182,7 +179,6 @@ def _forced(word: str) -> str:
 
 
 def _launch(words: list[str]) -> None:
-    global expanded
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
@@ -199,10 +195,8 @@ def _launch(words: list[str]) -> None:
         selectors = [key for key in swept if key in ("paper", "experiment", "arm", "scale")]
         if selectors and not ours:
             raise UserError(f"sweeping over {selectors[0]} needs hydra/launcher=local or slurm")
-        base = expand(overrides)
-    else:
-        base = []
-    expanded = len(base)
+    # Assay's launchers compose the jobs of a multirun themselves; Hydra composes all else and needs every word.
+    base = expand(overrides) if overrides and not (multirun and ours) else []
     plain = [_forced(word) if "=" in word else word for word in words]
     compose.store_nodes()
 

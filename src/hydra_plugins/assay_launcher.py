@@ -47,10 +47,10 @@ class AssayLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; exits with 1 if any failed, 130 if interrupted, 2 with one line if a job cannot be."""
-        from assay import adhoc, train
+        from assay import adhoc
         from assay.errors import UserError
 
-        jobs = [list(job)[train.expanded :] for job in job_overrides]
+        jobs = [[word.lstrip("+") for word in job] for job in job_overrides]
         try:
             code = adhoc.run_jobs(jobs, kind=self.kind, workers=self.workers, profile=self.profile)
         except UserError as error:  # Hydra would print it as a crash of the app

@@ -191,6 +191,8 @@ def test_hydra_app_and_its_multirun(checkout):
         "assay.train", "-m", "paper=walk_one", "experiment=walk", "scale=smoke", "module.pull=0.25,0.5", "seed=7,8"
     )
     assert many.returncode == 0, many.stderr
+    for pull, seed in ((0.25, 7), (0.25, 8), (0.5, 7), (0.5, 8)):  # a job is shown by the words that are its own
+        assert f" module.pull={pull} seed={seed} " in " ".join(many.stdout.split())
     assert len(checkout.records("walk_one")) == 4
     bad = checkout.run("assay.train", "-m", "paper=walk_one", "experiment=walk", "scale=smoke", "module.pull=0.1,much")
     assert bad.returncode == 2 and len(bad.stderr.strip().splitlines()) == 1, bad.stderr
