@@ -40,10 +40,10 @@ class OptimizedModule(metaclass=_Compiled):
 
 @contextlib.contextmanager
 def _lean() -> Iterator[None]:
-    from lightning_utilities.core.imports import RequirementCache
+    from lightning_utilities.core import imports
 
-    availability: Any = RequirementCache
-    real = availability._check_available
+    availability: Any = imports.RequirementCache
+    real, package_available = availability._check_available, imports.package_available
 
     def check(cache: Any) -> None:
         name = str(cache.requirement or cache.module or "")
@@ -60,10 +60,11 @@ def _lean() -> Iterator[None]:
         stub.disable = lambda function, *_, **__: function  # type: ignore[attr-defined]
         sys.modules[COMPILER] = stub
     availability._check_available = check
+    imports.package_available = lambda name: name not in NOT_NEEDED and package_available(name)
     try:
         yield
     finally:
-        availability._check_available = real
+        availability._check_available, imports.package_available = real, package_available
         if stub is not None and sys.modules.get(COMPILER) is stub:
             del sys.modules[COMPILER]
             if vars(torch).get("_dynamo") is stub:

@@ -148,7 +148,7 @@ def test_help_needs_no_torch():
 
 
 def test_lightning_is_imported_lean():
-    program = "import assay.module, sys; print([m for m in ('torchvision', 'transformers', 'torch._dynamo', 'matplotlib') if m in sys.modules])"
+    program = "import assay.module, sys; print([m for m in ('torchvision', 'transformers', 'torch._dynamo', 'matplotlib', 'scipy.signal') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
     assert out.strip() == "[]"
 
