@@ -40,9 +40,10 @@ class OptimizedModule(metaclass=_Compiled):
 
 @contextlib.contextmanager
 def _lean() -> Iterator[None]:
-    from lightning_utilities.core import imports
+    from lightning_utilities.core import imports as found
 
-    availability: Any = imports.RequirementCache
+    imports: Any = found
+    availability = imports.RequirementCache
     real, package_available = availability._check_available, imports.package_available
 
     def check(cache: Any) -> None:
