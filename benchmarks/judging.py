@@ -1,4 +1,4 @@
-"""Loads 10,000 records and judges: prints seconds, and MiB after imports and at most. A process of its own, for that."""
+"""Loads 10,000 records and judges: prints seconds, MiB after imports and MiB at most. A process of its own."""
 
 from __future__ import annotations
 
