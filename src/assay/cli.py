@@ -534,6 +534,45 @@ def _reason(session: Session, signature: str | None) -> str:
 
 
 @app.command()
+def tryout(
+    paper: Paper,
+    overrides: Overrides = None,
+    scale: Scale = "paper",
+    experiments: Experiments = None,
+    steps: Annotated[int, typer.Option(help="At most so many timed steps of every kind of run.")] = 100,
+    seconds: Annotated[float, typer.Option(help="At most about so many seconds for them.")] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Make some steps of every kind of run at full size: does it fit on this machine's device, how long will it take?
+
+    Missing data sets are made up, of the right shape. Measurements along a run and reading its data are not counted.
+
+    \b
+    assay tryout lion_k                            at paper scale, on the devices that its configuration names
+    assay tryout lion_k -e imagenet_resnet50       one experiment
+    assay tryout ldr trainer=gpu --json            every kind of run on the GPU
+    """
+    import tempfile
+
+    from assay.tryout import full_steps, workloads
+
+    if steps < 1 or seconds <= 0:
+        raise UserError(f"--steps {steps} --seconds {seconds}: expected positive numbers")
+    plan = _session(paper, scale, experiments, None, overrides).plan()
+    rows, console = [], _console()
+    with tempfile.TemporaryDirectory() as folder, console.status("") as status:
+        for experiment, runs in workloads(plan):
+            status.update(f"{experiment}: {runs[0].config['module']['name']}")
+            rows.append(_tried(full_steps(experiment, runs, Path(folder), steps, seconds)))
+    _table(rows, as_json)
+
+
+def _tried(load: Any) -> dict[str, Any]:
+    row = {**dataclasses.asdict(load), "hours": None if load.hours is None else float(f"{load.hours:.3g}")}
+    return {("ms/step" if key == "milliseconds" else "GPU MiB" if key == "mib" else key): row[key] for key in row}
+
+
+@app.command()
 def report(
     paper: Paper,
     scale: Scale = "desk",

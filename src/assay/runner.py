@@ -336,7 +336,7 @@ class _AtBlockEnds(pl.Callback):
         self.began_at = module.steps_done
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        _move_data(pl_module)
+        move_data(pl_module)
         if pl_module.steps_done == 0 and 0 in self.measured:
             self._measure(trainer, pl_module)
 
@@ -373,7 +373,7 @@ class _AtFollowersBlockEnds(pl.Callback):
         self.team = team
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        _move_data(pl_module)
+        move_data(pl_module)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         # Masks of its own, which are a function of where the block starts: an interrupted run has the same ones.
@@ -385,7 +385,8 @@ class _AtFollowersBlockEnds(pl.Callback):
             raise Interrupted
 
 
-def _move_data(module: PaperModule) -> None:
+def move_data(module: PaperModule) -> None:
+    """Put a module's data on its device; Lightning moves networks alone."""
     if "data" in module.takes:
         module.data.move(module.device)
 

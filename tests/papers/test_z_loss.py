@@ -21,7 +21,7 @@ from assay.results import Results
 from assay.schedules import Constant
 from assay.seeds import Seeds
 from papers.z_loss import claims
-from papers.z_loss.module import METHODS, Stability, Timing, Words, dense_softmax, factored_z, hierarchical_softmax
+from papers.z_loss.module import KS, METHODS, Stability, Timing, Words, dense_softmax, factored_z, hierarchical_softmax
 
 
 class Chain(Data):
@@ -88,6 +88,15 @@ def test_the_unigram_names_the_commonest_known_training_targets():
     module.data.test = Split(torch.zeros(5, 2, dtype=torch.long), torch.tensor([2, 4, 7, 0, 2]))
     errors = module.unigram_errors()
     assert errors[1] == 50 and errors[5] <= 25  # two of the four known targets are 2; 4 is the second commonest
+
+
+def test_of_tokens_as_common_as_each_other_the_first_are_named():
+    module = words(CrossEntropy())
+    module.data.train = Split(torch.zeros(7, 2, dtype=torch.long), torch.arange(7))
+    module.data.test = module.data.train
+    assert module.unigram_errors() == pytest.approx({k: 100 * (1 - min(k, 7) / 7) for k in KS})
+    module.data.test = Split(torch.zeros(5, 2, dtype=torch.long), torch.tensor([0, 1, 2, 3, 4]))
+    assert module.unigram_errors()[5] == 0
 
 
 def test_a_run_that_leaves_the_finite_numbers_ranks_nothing():

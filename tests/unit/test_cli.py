@@ -39,6 +39,7 @@ def call(monkeypatch, capsys, *words):
         (["reproduce", "lion_k", "--sede", "3"], "No such option"),
         (["reproduce"], "Missing argument"),
         (["report", "lion_k", "--scale", "paper", "--committed"], "lion_k has no committed results at scale paper"),
+        (["tryout", "lion_k", "--steps", "0"], "--steps 0 --seconds 5.0: expected positive numbers"),
         (["run", "zzzz", "--paper", "lion_k"], "no run 'zzzz' among the records or the plans"),
         (["parts", "--kind", "los"], "unknown kind 'los': did you mean loss"),
         (["records", "merge", "/nowhere"], "/nowhere is no folder"),
