@@ -15,14 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from assay.autodiff.flush import flushed_denormals
 from assay.classifier import ClassifierModule
 from assay.data import Split
 from assay.errors import UserError
 from assay.metrics.weight_bound import WeightBoundMonitor
-from assay.module import GradientModule, PaperModule, even_steps, log_steps, modules
+from assay.module import Block, GradientModule, PaperModule, even_steps, log_steps, modules
 from assay.optimizers import Kappa, LionK
 from assay.optimizers.kappas import L1, Relativistic
 from papers.lion_k.problems import Composite, Flow, Logistic, Quadratics, Smooth, minimum_in_box
@@ -161,7 +163,7 @@ class LionOnQuadratics(LionOnProblems):
         """Drawn from the axes `start`."""
         if self.where == "outside":
             draws = [self.seeds.numpy("start", i).standard_normal(self.d) for i in range(self.n)]
-            self.x.data.copy_(3 * torch.tensor(draws, dtype=torch.float64) / self.decay)
+            self.x.data.copy_(3 * torch.from_numpy(np.stack(draws)) / self.decay)
 
     def after_step(self, step: int) -> None:
         """Also sum the gap over the second half."""
@@ -283,8 +285,8 @@ class LionFlow(PaperModule):
         """Draw problems and starts: lambda x uniform in (-0.9, 0.9), m standard normal."""
         self.flow = Flow(Quadratics.draw(self.seeds, self.n, self.d), self.kappa, **self.coefficients)
         random = [self.seeds.numpy("start", i) for i in range(self.n)]
-        x = torch.tensor([r.uniform(-0.9, 0.9, self.d) for r in random], dtype=torch.float64) / self.flow.decay
-        m = torch.tensor([r.standard_normal(self.d) for r in random], dtype=torch.float64)
+        x = torch.from_numpy(np.stack([r.uniform(-0.9, 0.9, self.d) for r in random])) / self.flow.decay
+        m = torch.from_numpy(np.stack([r.standard_normal(self.d) for r in random]))
         self.register_buffer("x", x)
         self.register_buffer("m", m)
         # H and its rise: row 0 with the paper's factor c, row 1 with 1 - eps gamma, the control.
@@ -352,6 +354,11 @@ class LionNet(ClassifierModule):
         self.monitor: WeightBoundMonitor | None = None
         if isinstance(self.optimizer, LionK) and self.strength > 0:
             self.monitor = WeightBoundMonitor(self.weights, self.optimizer.kappa, self.strength)
+
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        """One block; weights of dark pixels, decayed and never pushed back, leave the normal numbers."""
+        with flushed_denormals():
+            super().training_step(block, batch_idx)
 
     def after_step(self, step: int) -> None:
         """Watch the excess over dom K*, with the rate that the step really had."""

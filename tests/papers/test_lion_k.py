@@ -14,7 +14,7 @@ from assay import compose, runner
 from assay.errors import UserError
 from assay.models import MLP
 from assay.module import Budget
-from assay.optimizers import AdamW, LionK, kappas
+from assay.optimizers import SGD, AdamW, LionK, kappas
 from assay.optimizers.kappas import L1, Huber, Relativistic, Soft
 from assay.registry import KINDS
 from assay.results import Results
@@ -241,6 +241,12 @@ def test_without_a_promised_bound_nothing_is_watched(optimizer):
     module = run(net(optimizer, steps=20))
     assert "excess/violations" not in module.scalars and module.extra_state() == {}
     assert module.scalars["weights/max"] > 0
+
+
+def test_weights_that_nothing_pushes_back_become_zero():
+    module = run(net(functools.partial(SGD, lr=0.02, weight_decay=15.0, decoupled=True), steps=800))
+    size = module.weights[0].abs()
+    assert (size == 0).any() and not ((size > 0) & (size < torch.finfo(size.dtype).tiny)).any()
 
 
 def test_biases_are_exempt():
