@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import importlib
 import importlib.util
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -136,28 +137,33 @@ def _keel_folder(collection: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "data" / collection / "raw"
 
 
+MISSING = frozenset({"?", "<null>"})
+
+
 @functools.lru_cache(maxsize=4)
 def _read_keel(table: str, collection: str) -> tuple[Pool, list[str]]:
     path = _keel_folder(collection) / f"{table}.dat"
     if not path.is_file() or path.name != f"{table}.dat":
         raise unknown("data.table", table, (file.stem for file in path.parent.glob("*.dat")))
-    text = pl.read_csv(path, has_header=False, infer_schema=False).select(pl.all().str.strip_chars())
-    text = text.filter(~pl.any_horizontal(pl.all().is_in(["?", "<null>"])))
-    *features, labels = text.get_columns()
-    blocks = [_numbers(column) for column in features]
-    names = sorted(labels.unique().to_list(), key=_by_value)
-    y = labels.replace_strict(names, range(len(names)), return_dtype=pl.Int64)
-    return Pool(torch.from_numpy(np.column_stack(blocks)), torch.from_numpy(y.to_numpy().copy())), names
+    # Not with polars: its threads do not survive the fork that makes a worker, and the first call would wait for ever.
+    with path.open(newline="") as file:
+        rows = [[value.strip() for value in row] for row in csv.reader(file) if row]
+    *features, labels = zip(*(row for row in rows if not MISSING.intersection(row)), strict=True)
+    names = sorted(set(labels), key=_by_value)
+    number = {name: i for i, name in enumerate(names)}
+    x = torch.from_numpy(np.column_stack([_numbers(column) for column in features]))
+    return Pool(x, torch.tensor([number[label] for label in labels])), names
 
 
-def _numbers(column: pl.Series) -> NDArray[np.float64]:
+def _numbers(column: Sequence[str]) -> NDArray[np.float64]:
     """A column as numbers [n, 1], or as indicators of its words [n, words]."""
-    values = column.cast(pl.Float64, strict=False)
-    if values.null_count() == 0:
-        return values.to_numpy().reshape(-1, 1)
-    words = sorted(column.unique().to_list())
+    values = np.array(column)
+    try:
+        return values.astype(np.float64).reshape(-1, 1)
+    except ValueError:
+        words = sorted(set(column))
     kept = words[1:] if len(words) == 2 else words
-    return np.stack([(column == word).to_numpy() for word in kept], axis=1).astype(np.float64)
+    return np.stack([values == word for word in kept], axis=1).astype(np.float64)
 
 
 def _by_value(name: str) -> tuple[float, str]:

@@ -1,10 +1,12 @@
 """Who may run beside whom on this machine."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from assay import codes, module
+from assay import codes, module, places
 from assay.launch import local
 from assay.records import Store
 from assay.study import Run
@@ -76,3 +78,33 @@ def test_a_run_whose_worker_dies_is_tried_again_or_recorded_as_failed(pool, monk
     (outcome,) = pool.outcomes
     assert outcome.state == "failed" and outcome.message.startswith("oom: the worker died")
     assert Store("toy", pool.outputs).read("a").failure["class"] == "oom"
+
+
+AFTER_POLARS = """
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from assay.launch.local import Pool
+from assay.reproduce import Session
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    runs = list(Session("ensloss", "smoke", experiments=["tables"], outputs=folder).plan().runs.values())[:1]
+    pl.DataFrame({"seconds": [1.0]}).write_parquet(folder / "runs.parquet")
+    pl.read_parquet(folder / "runs.parquet", columns=["seconds"])
+    pool = Pool("ensloss", folder, 1)
+    print([outcome.state for outcome in pool.run(runs)])
+    pool.close()
+"""
+
+
+def test_a_worker_loads_a_table_though_its_parent_has_read_results(tmp_path):
+    """The parent looks up how long earlier runs took; polars' threads, started for that, are not there after a fork."""
+    script = tmp_path / "after_polars.py"
+    script.write_text(AFTER_POLARS)
+    result = subprocess.run(
+        [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=120, cwd=places.ROOT
+    )
+    assert result.stdout == "['done']\n", result.stderr
