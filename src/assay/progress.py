@@ -13,6 +13,9 @@ from assay.launch.local import Pool
 PLAIN_SECONDS = 10.0
 """Seconds between two lines where there is no terminal."""
 
+SILENT_SECONDS = 300.0
+"""Seconds without a sign of life after which a run is named: runs report at block ends, which are seconds apart."""
+
 
 class Display:
     """Shows runs done, running and failed, and the time left; pass it to a pool as `report`."""
@@ -74,6 +77,8 @@ class Display:
         elif finished > 0.5:
             left = (time.monotonic() - self.began) / finished * (pool.total - finished)
             parts.append(f"{clock(left)} left")
+        silent = {w.run.signature: time.monotonic() - w.heard for w in pool.running if w.run is not None}
+        parts += [f"{clock(s)} without a word from {name[:8]}" for name, s in silent.items() if s > SILENT_SECONDS]
         return ", ".join(parts)
 
     def _say(self, text: str) -> None:

@@ -48,13 +48,13 @@ class Outcome:
 
 @dataclass
 class Worker:
-    """A worker process and what it is doing."""
+    """A worker process, what it is doing, how far it is, and when it last said so."""
 
     process: Any
     pipe: Connection
     run: Run | None = None
-    since: float = 0.0
     fraction: float = 0.0
+    heard: float = 0.0
 
 
 @dataclass
@@ -152,7 +152,7 @@ class Pool:
                 idle = self._start()
                 self.workers.append(idle)
             run = self.queue.popleft()
-            idle.run, idle.since, idle.fraction = run, time.monotonic(), 0.0
+            idle.run, idle.fraction, idle.heard = run, 0.0, time.monotonic()
             try:
                 idle.pipe.send((run.signature, run.config))
             except OSError:
@@ -192,7 +192,7 @@ class Pool:
                 self._buried(worker)
                 continue
             if message[0] == "progress":
-                worker.fraction = message[1]
+                worker.fraction, worker.heard = message[1], time.monotonic()
             else:
                 self._finished(worker, Outcome(*message))
 
