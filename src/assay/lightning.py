@@ -89,5 +89,6 @@ else:
 
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment  # noqa: E402
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: E402
+from pytorch_lightning.trainer.connectors import callback_connector  # noqa: E402
 
-__all__ = ["ClusterEnvironment", "LightningEnvironment", "pl"]
+__all__ = ["ClusterEnvironment", "LightningEnvironment", "callback_connector", "pl"]

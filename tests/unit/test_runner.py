@@ -220,3 +220,11 @@ def test_clipping_bounds_the_gradient_and_is_a_run_of_its_own():
 def test_a_bound_that_is_none_is_refused(value):
     with pytest.raises(UserError, match=r"trainer.clip_norm=.*expected a positive number"):
         config_of(trainer__clip_norm=value)
+
+
+def test_no_installed_package_adds_callbacks_of_its_own(monkeypatch):
+    """Lightning asks for entry points at every Trainer: slow, and a run would depend on what is installed beside it."""
+    asked = []
+    monkeypatch.setattr("lightning_fabric.utilities.registry.entry_points", lambda **group: asked.append(group) or [])
+    runner.make_trainer(config_of(), [])
+    assert asked == []
