@@ -138,6 +138,7 @@ def _keel_folder(collection: str) -> Path:
 
 
 MISSING = frozenset({"?", "<null>"})
+"""What stands in a table for a value that nobody knows."""
 
 
 @functools.lru_cache(maxsize=4)
