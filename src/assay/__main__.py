@@ -1,5 +1,5 @@
 """`python -m assay` is the `assay` command."""
 
-from assay.cli import main
+from assay.cli import enter
 
-main()
+enter()

@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from assay.entry import leave_after
 from assay.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ def main() -> None:
         if isinstance(error, typer.Abort):
             _fail("aborted", 130)
         raise
+
+
+def enter() -> NoReturn:
+    """The command as a process of its own."""
+    leave_after(main)
 
 
 def _fail(message: str, code: int) -> None:
@@ -918,4 +924,4 @@ def wandb_dashboards(
 
 
 if __name__ == "__main__":
-    main()
+    enter()

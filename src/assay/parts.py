@@ -14,6 +14,7 @@ from types import ModuleType
 
 import assay
 from assay import places
+from assay.entry import uncollected
 from assay.errors import unknown
 from assay.registry import KINDS, Part
 
@@ -36,10 +37,11 @@ def check_paper(slug: str) -> str:
 @functools.cache
 def load_shared() -> None:
     """Register the parts that papers share."""
-    for module in pkgutil.iter_modules(assay.__path__):
-        if module.ispkg and (Path(next(iter(assay.__path__))) / module.name / "base.py").exists():
-            importlib.import_module(f"assay.{module.name}")
-    importlib.import_module("assay.classifier")
+    with uncollected():
+        for module in pkgutil.iter_modules(assay.__path__):
+            if module.ispkg and (Path(next(iter(assay.__path__))) / module.name / "base.py").exists():
+                importlib.import_module(f"assay.{module.name}")
+        importlib.import_module("assay.classifier")
 
 
 @functools.cache

@@ -10,6 +10,7 @@ A plan is a pure function of the configuration and the records. Planning never t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -295,6 +296,9 @@ class _Planner:
     def __init__(self, study: Study, scale: str, scores: Scores, seeds: int | None, overrides: compose.Layer) -> None:
         self.study, self.scale, self.scores, self.seeds, self.overrides = study, scale, scores, seeds, overrides
         self.out = Plan(study.slug, scale)
+        self.decided: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self.tried: set[str] = set()  # the cells of selections that are in the plan
+        self.cells_of = functools.cache(lambda name: list(study.experiments[name].cells(scale)))
 
     def plan(self, only: Sequence[str]) -> Plan:
         for name in self.study.ordered(self.scale, only):
@@ -306,8 +310,7 @@ class _Planner:
 
     def expand(self, name: str, experiment: Experiment) -> None:
         registered = experiment.at(self.scale).seeds.list()
-        cells = list(experiment.cells(self.scale))
-        for arm, axes, layers in cells:
+        for arm, axes, layers in self.cells_of(name):
             stages = experiment.stages(self.scale, arm)
             for stage in stages:
                 if set(stage.seeds.list()) & set(registered):
@@ -372,19 +375,16 @@ class _Planner:
         """Score a stage's candidates over the cells that share its `per` keys with this one."""
         own = {"arm": arm, **axes}
         per = [*own] if stage.per is None else [key for key in stage.per if key in own]
+        key = repr((sorted(stage.over), stage.by, [(k, own[k]) for k in per]))
+        if (name, key) in self.decided:
+            return self.decided[name, key]
         peers = []
-        for other, cell, layers in experiment.cells(self.scale):
+        for other, cell, layers in self.cells_of(name):
             if not stage.arms or other in stage.arms:
                 # Seen from inside an outer stage, the outer candidates are axes too.
                 outer = {key: value for key, value in axes.items() if key not in cell}
                 peers.append((other, {**cell, **outer}, [*layers, outer]))
         peers = [p for p in peers if all({"arm": p[0], **p[1]}[key] == own[key] for key in per)]
-        key = repr((sorted(stage.over), stage.by, [(k, own[k]) for k in per]))
-        memo = self.out.selections.setdefault(name, [])
-        for row in memo:
-            if row["key"] == key:
-                known: dict[str, Any] | None = row["winner"]
-                return known
         table: list[dict[str, Any]] = []
         for candidate in stage.candidates():
             scores: list[float | None] = []
@@ -398,7 +398,8 @@ class _Planner:
                         signature = self.add_run(name, experiment, at, values, seed)
                     depth = len(inner) + 1
                     made = Cell(name, other, {**cell, **candidate}, seed, signature, depth, False)
-                    if made not in self.out.cells:
+                    if repr(made) not in self.tried:
+                        self.tried.add(repr(made))
                         self.out.cells.append(made)
                     scores.append(None if signature is None else self.scores(signature, stage.by))
             complete = all(score is not None for score in scores)
@@ -412,7 +413,8 @@ class _Planner:
         if all(row["score"] is not None for row in table):
             best = max if stage.mode == "max" else min
             winner = best(table, key=lambda row: row["score"])["values"]  # the first of equals
-        memo.append({
+        self.decided[name, key] = winner
+        self.out.selections.setdefault(name, []).append({
             "key": key, "stage": len(inner) + 1, "by": stage.by, "mode": stage.mode,
             "per": {k: own[k] for k in per}, "candidates": table, "winner": winner,
         })  # fmt: skip

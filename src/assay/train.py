@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from assay import compose
+from assay.entry import leave_after
 from assay.errors import UserError, unknown
 from assay.registry import KINDS
 from assay.study import SCALES, Study, adhoc_layers
@@ -225,4 +226,4 @@ def run_and_tell(config: dict[str, Any], paper: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave_after(main)

@@ -123,7 +123,7 @@ def _batches(documents: Iterable[str], size: int) -> Iterable[list[str]]:
         yield batch
 
 
-@data.register("openwebtext", source="Gokaslan and Cohen (2019), OpenWebText corpus")
+@data.register("openwebtext", source="Gokaslan and Cohen (2019), OpenWebText corpus", reduced={"length": 64})
 class OpenWebText(Data):
     """Next-token prediction on OpenWebText, in windows of GPT-2 tokens that do not overlap.
 
