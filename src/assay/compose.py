@@ -117,7 +117,7 @@ def _node(kind: str, choices: Choices, values: Values, defaults: Mapping[str, st
 
 
 def _copied(value: Any) -> Any:
-    """A copy of plain nested values; `copy.deepcopy` takes ten times as long, and there is one for every part of a run."""
+    """A copy of plain nested values, one for every part of every run; `copy.deepcopy` takes ten times as long."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -34,17 +34,17 @@ def leave_after(main: Callable[[], None]) -> NoReturn:
 
     What is not a plain exit (an exception, an exit with a message) takes Python's own way.
     """
-    code: object = None
+    code = 0
     try:
         main()
     except SystemExit as error:
         if not isinstance(error.code, int | None):
             raise
-        code = error.code
+        code = error.code or 0
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(int(code or 0))
+    os._exit(code)

@@ -238,6 +238,11 @@ def verify_all() -> list[dict[str, str]]:
     return [dataclasses.asdict(found) for name in sorted(RESOURCES) for found in RESOURCES[name].verify()]
 
 
+def offline() -> bool:
+    """Whether ASSAY_OFFLINE forbids downloads."""
+    return os.environ.get("ASSAY_OFFLINE", "0") not in ("", "0")
+
+
 def data_folders() -> list[Path]:
     """Folders that may hold data: `ASSAY_DATA`, if set, and the checkout's `data/`."""
     named = os.environ.get("ASSAY_DATA")

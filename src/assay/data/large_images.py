@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import os
 
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from assay.data.base import data
 from assay.data.fetcher import data_folders
+from assay.data.hub import hub_rows
 from assay.data.images import ImageData
 from assay.data.labelled import Pool
 from assay.errors import DataMissing
@@ -68,15 +67,7 @@ class TinyImageNet(ImageData):
 
 @functools.lru_cache(maxsize=2)
 def _read_tiny(split: str) -> Pool:
-    if os.environ.get("ASSAY_OFFLINE", "0") not in ("", "0"):
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        rows = importlib.import_module("datasets").load_dataset("zh-plus/tiny-imagenet", split=split)
-    except (OSError, ValueError) as error:
-        raise DataMissing(
-            f"Tiny-ImageNet is not on this machine ({type(error).__name__}): run once where the Hugging Face hub can "
-            "be reached, or set HF_HOME to a cache that holds zh-plus/tiny-imagenet"
-        ) from None
+    rows = hub_rows("zh-plus/tiny-imagenet", split, "Tiny-ImageNet")
     x = torch.empty((len(rows), 3, 64, 64), dtype=torch.uint8)
     for i, row in enumerate(rows):
         # A few images are grey; the channels come last in a decoded image.

@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from assay.data.base import Data, Split, data
 from assay.data.fetcher import data_folders
+from assay.data.hub import hub_rows
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing
 from assay.seeds import Seeds
@@ -174,15 +173,7 @@ def read_paths(folder: Path, shape: tuple[int, ...]) -> Rows:
 
 
 def _reviews(split: str) -> Rows:
-    if os.environ.get("ASSAY_OFFLINE", "0") not in ("", "0"):
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        rows = importlib.import_module("datasets").load_dataset("stanfordnlp/imdb", split=split)
-    except (OSError, ValueError) as error:
-        raise DataMissing(
-            f"IMDB is not on this machine ({type(error).__name__}): run once where the Hugging Face hub can be "
-            "reached, or set HF_HOME to a cache that holds stanfordnlp/imdb"
-        ) from None
+    rows = hub_rows("stanfordnlp/imdb", split, "IMDB")
     texts = (_bytes(text.encode()) for text in rows["text"])
     return _padded(texts, len(rows), SHAPES["text"].inputs[0]), torch.tensor(rows["label"])
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from assay.data.base import data
-from assay.data.fetcher import data_folders
+from assay.data.fetcher import data_folders, offline
 from assay.data.labelled import Pool
 from assay.data.tabular import TabularData
 from assay.errors import DataMissing
@@ -145,7 +144,7 @@ def read_openml(name: str) -> tuple[Pool, Pool | None]:
 
     def fetch() -> Mapping[str, Any]:
         # This client has no switch against downloads; it names what it keeps by the table's number.
-        if _offline() and not any(folder.rglob(f"*{known.id}*")):
+        if offline() and not any(folder.rglob(f"*{known.id}*")):
             raise FileNotFoundError
         return _sklearn("fetch_openml")(data_id=known.id, as_frame=True, data_home=str(folder), parser="auto")
 
@@ -184,10 +183,10 @@ class Newsgroups(_FetchedData):
 
 @functools.lru_cache(maxsize=2)
 def _read_newsgroups(subset: str) -> Pool:
-    folder, offline = data_folders()[0] / "newsgroups", _offline()
+    folder = data_folders()[0] / "newsgroups"
     found = _ask(
         lambda: _sklearn("fetch_20newsgroups_vectorized")(
-            subset=subset, data_home=str(folder), download_if_missing=not offline
+            subset=subset, data_home=str(folder), download_if_missing=not offline()
         ),
         "The 20 newsgroups",
         "newsgroups",
@@ -205,12 +204,8 @@ def _ask(fetch: Callable[[], Mapping[str, Any]], title: str, folder: str) -> Map
     try:
         return fetch()
     except (OSError, ValueError) as error:  # URLError is an OSError; a failed checksum is a ValueError
-        reason = "ASSAY_OFFLINE forbids downloads" if _offline() else type(error).__name__
+        reason = "ASSAY_OFFLINE forbids downloads" if offline() else type(error).__name__
         raise DataMissing(
             f"{title} is not on this machine ({reason}): run once where its source can be reached, "
             f"or set ASSAY_DATA to a folder whose {folder}/ scikit-learn has filled"
         ) from None
-
-
-def _offline() -> bool:
-    return os.environ.get("ASSAY_OFFLINE", "0") not in ("", "0")

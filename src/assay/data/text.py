@@ -22,6 +22,7 @@ from torch import Tensor
 
 from assay.data.base import Data, Split, data
 from assay.data.fetcher import Found, data_folders, declare
+from assay.data.hub import as_allowed
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing, UserError
 from assay.seeds import Seeds
@@ -49,9 +50,10 @@ class Tokens:
         if self.path() is not None:
             return
         try:
-            corpus = importlib.import_module("datasets").load_dataset(CORPUS, split="train", streaming=True)
-            tokenizer = importlib.import_module("transformers").GPT2TokenizerFast.from_pretrained(TOKENIZER)
-            write_tokens(data_folders()[0] / self.name, (row["text"] for row in corpus), tokenizer)
+            with as_allowed():
+                corpus = importlib.import_module("datasets").load_dataset(CORPUS, split="train", streaming=True)
+                tokenizer = importlib.import_module("transformers").GPT2TokenizerFast.from_pretrained(TOKENIZER)
+                write_tokens(data_folders()[0] / self.name, (row["text"] for row in corpus), tokenizer)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataMissing(f"{_HOW} ({type(error).__name__} while streaming it)") from error
 
