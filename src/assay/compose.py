@@ -241,6 +241,8 @@ def store_nodes() -> None:
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
+    # Hydra copies the store, which is half of the time of a composition, and each node again when it reads it.
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     for kind in list(KINDS):
         for part in KINDS[kind]:
             _store(store, kind, kind, part)
