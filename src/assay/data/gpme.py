@@ -10,6 +10,7 @@ Source: Hansen et al. (2023), arXiv 2302.11002; Burgers and advection after the 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -20,7 +21,7 @@ from assay.data.base import Data, Split, data
 from assay.seeds import Seeds
 
 
-class ConservationLaw:
+class ConservationLaw(ABC):
     """A family of functions u(t, x), one for each value of its parameter, on (0, t_max] x [x_min, x_max].
 
     Attributes:
@@ -40,17 +41,17 @@ class ConservationLaw:
     falls: ClassVar[bool] = True
     jumps: ClassVar[bool] = False
 
+    @abstractmethod
     def solution(self, t: Tensor, x: Tensor, parameter: Tensor) -> Tensor:
         """u(t, x); arguments broadcast."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mass(self, t: Tensor, parameter: Tensor) -> Tensor:
         """The integral of u(t, .) over x."""
-        raise NotImplementedError
 
+    @abstractmethod
     def residual(self, u: Tensor, u_t: Tensor, u_x: Tensor, u_xx: Tensor, parameter: Tensor) -> Tensor:
         """The differential form's left side less its right side, zero where the law holds."""
-        raise NotImplementedError
 
     def front(self, t: Tensor, parameter: Tensor) -> Tensor | None:
         """Where the solution reaches 0, if there is such a place."""

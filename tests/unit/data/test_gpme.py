@@ -94,3 +94,14 @@ def test_test_functions_of_a_parameter_differ_in_their_contexts_only():
     expected = (-2.0 * data.test.x[..., 0]).exp() * data.test.x[..., 1].sin()
     torch.testing.assert_close(data.test.y[..., 0], expected)
     assert data.rates == (2.0, pytest.approx(1 / math.pi))
+
+
+def test_a_law_that_does_not_know_its_solution_cannot_be_made():
+    from assay.data.gpme import ConservationLaw
+
+    class Half(ConservationLaw):
+        def mass(self, t, parameter):
+            return t * 0
+
+    with pytest.raises(TypeError, match=r"abstract methods? .*residual.*solution"):
+        Half()
