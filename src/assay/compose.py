@@ -7,7 +7,6 @@ typed values, the budget, the seed, the device class and the inputs from other r
 
 from __future__ import annotations
 
-import copy
 import functools
 import hashlib
 import logging
@@ -125,7 +124,7 @@ def _copied(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=100_000)
 def _validated(kind: str, name: str, nested: tuple[tuple[str, str], ...], own: bytes) -> dict[str, Any]:
-    node = copy.deepcopy(compose_part(kind, name, nested))
+    node = _copied(compose_part(kind, name, nested))
     for key, value in orjson.loads(own).items():
         _set(node, key, value)
     part, checked = KINDS[kind].validate(node, kind)

@@ -297,7 +297,7 @@ class _Planner:
         self.study, self.scale, self.scores, self.seeds, self.overrides = study, scale, scores, seeds, overrides
         self.out = Plan(study.slug, scale)
         self.decided: dict[tuple[str, str], dict[str, Any] | None] = {}
-        self.tried: set[str] = set()  # the cells of selections that are in the plan
+        self.tried: set[str] = set()  # by their text, the cells of selections that are in the plan
         self.cells_of = functools.cache(lambda name: list(study.experiments[name].cells(scale)))
 
     def plan(self, only: Sequence[str]) -> Plan:
@@ -415,7 +415,7 @@ class _Planner:
             winner = best(table, key=lambda row: row["score"])["values"]  # the first of equals
         self.decided[name, key] = winner
         self.out.selections.setdefault(name, []).append({
-            "key": key, "stage": len(inner) + 1, "by": stage.by, "mode": stage.mode,
+            "stage": len(inner) + 1, "by": stage.by, "mode": stage.mode,
             "per": {k: own[k] for k in per}, "candidates": table, "winner": winner,
         })  # fmt: skip
         return winner

@@ -33,7 +33,7 @@ def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
         units=gathered.unit_table(),
         curves=gathered.curve_table(),
         expected=_expected(plan, states, store),
-        selections=_selections(plan),
+        selections=plan.selections,
         failures=_failures(plan, store, states),
         facts={**_facts(gathered.provenance), "hours": costs.rows()},
     )
@@ -147,14 +147,6 @@ def _expected(plan: Plan, states: Mapping[str, str], store: Store) -> dict[str, 
         if state in counts:
             counts[state] += 1
     return {name: Expected(**counts) for name, counts in found.items()}
-
-
-def _selections(plan: Plan) -> dict[str, list[dict[str, Any]]]:
-    return {
-        name: [{key: value for key, value in row.items() if key != "key"} for row in rows]
-        for name, rows in plan.selections.items()
-        if rows
-    }
 
 
 def _failures(plan: Plan, store: Store, states: Mapping[str, str]) -> list[dict[str, Any]]:

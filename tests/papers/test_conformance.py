@@ -123,7 +123,7 @@ def exact_checks_hold(paper, results):
 
 
 def resumed_equals_straight(runs, store, folder):
-    """One run of every module that has several blocks, stopped after its first block and gone on with: the same numbers to the bit."""
+    """One run of every module among runs of several blocks, stopped after the first and gone on with: equal to the bit."""
     from assay import runner
     from assay.attest import compare
 

@@ -1,6 +1,6 @@
 """Tests that need a tool of the system are skipped where it is not, with the reason; where it is required, they fail.
 
-`ASSAY_REQUIRED=browser,slurm` says what is required, as in continuous integration.
+`ASSAY_REQUIRED=browser,slurm` says what is required, as in continuous integration; a disk that can be mounted can be, too.
 """
 
 from __future__ import annotations

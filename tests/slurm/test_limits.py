@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from checkout import wait_for
 from cluster import numbers
+from needed import missing
 
 from assay.records import decode
 
@@ -83,7 +84,7 @@ def small_disk(site, tmp_path):
     outputs.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(outputs)], check=False)
     if mounted.returncode:
-        pytest.skip("no disk can be mounted here")
+        missing("disk", "no disk can be mounted here")
     yield outputs
     site.cluster.empty()
     subprocess.run(["umount", "-l", str(outputs)], check=True)

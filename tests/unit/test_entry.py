@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-LEFT = """
+PROGRAM = """
 import atexit, sys, threading, time
 from assay.entry import leave_after
 
@@ -30,7 +30,9 @@ leave_after(main)
     ],
 )
 def test_everything_due_is_done_and_the_code_is_kept(end, code, err):
-    result = subprocess.run([sys.executable, "-c", LEFT.format(end=end)], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(end=end)], capture_output=True, text=True, check=False
+    )
     assert result.returncode == code
     assert result.stdout.splitlines() == ["main done", "thread done", "at exit"]
     assert err in result.stderr and bool(err) == bool(result.stderr)

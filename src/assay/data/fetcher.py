@@ -243,6 +243,11 @@ def offline() -> bool:
     return os.environ.get("ASSAY_OFFLINE", "0") not in ("", "0")
 
 
+def why_missing(error: Exception) -> str:
+    """Why a library could not get a data set, for the line that says so."""
+    return "ASSAY_OFFLINE forbids downloads" if offline() else type(error).__name__
+
+
 def data_folders() -> list[Path]:
     """Folders that may hold data: `ASSAY_DATA`, if set, and the checkout's `data/`."""
     named = os.environ.get("ASSAY_DATA")

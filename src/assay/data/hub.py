@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from assay.data.fetcher import offline
+from assay.data.fetcher import offline, why_missing
 from assay.errors import DataMissing
 
 
@@ -26,10 +26,9 @@ def hub_rows(name: str, split: str, title: str) -> Any:
         with as_allowed():
             return importlib.import_module("datasets").load_dataset(name, split=split)
     except (OSError, ValueError) as error:
-        reason = "ASSAY_OFFLINE forbids downloads" if offline() else type(error).__name__
         raise DataMissing(
-            f"{title} is not on this machine ({reason}): run once where the Hugging Face hub can be reached, "
-            f"or set HF_HOME to a cache that holds {name}"
+            f"{title} is not on this machine ({why_missing(error)}): run once where the Hugging Face hub can be "
+            f"reached, or set HF_HOME to a cache that holds {name}"
         ) from None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from assay.data.base import data
-from assay.data.fetcher import data_folders, offline
+from assay.data.fetcher import data_folders, offline, why_missing
 from assay.data.labelled import Pool
 from assay.data.tabular import TabularData
 from assay.errors import DataMissing
@@ -204,8 +204,7 @@ def _ask(fetch: Callable[[], Mapping[str, Any]], title: str, folder: str) -> Map
     try:
         return fetch()
     except (OSError, ValueError) as error:  # URLError is an OSError; a failed checksum is a ValueError
-        reason = "ASSAY_OFFLINE forbids downloads" if offline() else type(error).__name__
         raise DataMissing(
-            f"{title} is not on this machine ({reason}): run once where its source can be reached, "
+            f"{title} is not on this machine ({why_missing(error)}): run once where its source can be reached, "
             f"or set ASSAY_DATA to a folder whose {folder}/ scikit-learn has filled"
         ) from None
