@@ -147,13 +147,13 @@ class Session:
 
 def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     """The verdicts of a paper's claims over results."""
-    from assay.claims import judge
+    from assay.judging import judge
     from assay.parts import paper_module
 
     module = paper_module(paper, "claims")
     if module is None:
         return judge(results, [], [])
-    return judge(results, module.CLAIMS, module.CHECKS)
+    return judge(results, module.CLAIMS, module.CHECKS, getattr(module, "STANDS_FOR", {}).get(results.scale))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,20 @@ KEYS = ["experiment", "arm", "seed", "signature", "registered"]
 
 @dataclass(frozen=True)
 class Expected:
-    """What the registered plan of one experiment holds, and what of it is there."""
+    """What the registered plan of one experiment holds, and what of it is there.
+
+    Attributes:
+        planned, done, failed, stale: registered runs.
+        seeds: how many seeds are registered; 0 where older results do not say.
+        first: the first of them.
+    """
 
     planned: int
     done: int
     failed: int = 0
     stale: int = 0
+    seeds: int = 0
+    first: int = 1
 
     @property
     def complete(self) -> bool:
@@ -91,15 +99,31 @@ class Results:
         frame = self.of(experiment, "curves", arm, name=name, **where)
         return frame.sort("signature", "step") if len(frame) else frame
 
+    def seeds(self, experiment: str) -> range:
+        """The registered seeds of an experiment; none where it is unknown."""
+        expected = self.expected.get(experiment)
+        if expected is not None and expected.seeds:
+            return range(expected.first, expected.first + expected.seeds)
+        mine = self.runs.filter((pl.col("experiment") == experiment) & pl.col("registered")) if len(self.runs) else None
+        if mine is None or mine.is_empty():
+            return range(0)
+        seeds: list[int] = mine["seed"].unique().sort().to_list()
+        return range(seeds[0], seeds[0] + len(seeds))
+
+    def first(self, units: Mapping[str, int]) -> Results:
+        """The results with the first so many seeds of some experiments, and the registered ones of all others."""
+        if self.runs.is_empty():
+            return self
+        chosen = pl.col("registered") & ~pl.col("experiment").is_in(list(units))
+        for experiment, n in units.items():
+            start = self.seeds(experiment).start
+            chosen |= (pl.col("experiment") == experiment) & pl.col("seed").is_between(start, start + n - 1)
+        frames = {name: getattr(self, name) for name in ("runs", "units", "curves")}
+        return replace(self, **{name: frame.filter(chosen) if len(frame) else frame for name, frame in frames.items()})
+
     def only(self, registered: bool) -> Results:
         """The results with the registered seeds alone (or unchanged)."""
-        if not registered:
-            return self
-        frames = {name: _registered(getattr(self, name)) for name in ("runs", "units", "curves")}
-        return Results(
-            self.paper, self.scale, **frames, expected=self.expected, selections=self.selections,
-            failures=self.failures, facts=self.facts,
-        )  # fmt: skip
+        return self.first({}) if registered else self
 
     @property
     def extended(self) -> bool:
@@ -130,7 +154,3 @@ class Results:
         }
         expected = {name: Expected(**value) for name, value in rest.pop("expected").items()}
         return cls(expected=expected, **frames, **rest)
-
-
-def _registered(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.filter(pl.col("registered")) if len(frame) else frame

@@ -1,38 +1,60 @@
-"""The statistics behind verdicts: intervals, p-values, Holm's correction and how many units would decide.
+"""The statistics behind verdicts: intervals, tails of counts, Holm's correction, and what more units would do.
 
 A verdict must not depend on who computes it, when, or in which order the runs arrived. So every function here is a
-pure function of the multiset of its values: values are sorted first, and resampling draws from a generator of its own
-with a fixed seed. Which method is used follows from the number of independent units alone:
+pure function of the multiset of its values, and what is simulated draws from a generator of its own with a fixed seed.
 
-    below ten units   paired t (a bootstrap of three to nine values is too narrow)
-    from ten units    BCa bootstrap of the mean, 9999 resamples
+The interval of a mean is the t interval at every number of units: `benchmarks/intervals.py` compares it with the
+bootstrap, and `docs/statistics.md` shows the figures. Values nested in clusters (problems inside seeds) are not
+independent: with `clusters` the clusters are the units, and each counts as its mean.
 
-Values nested in clusters (problems inside seeds) are not independent. With `clusters` the clusters are the units: each
-counts as its mean, and they decide which method is used and are what is resampled. `docs/statistics.md` explains it.
+Checks over seeds are looked at up to three times, with n, 2n and 4n units (`LOOKS`), each time at the nominal level
+`LOOK_LEVEL`, so that three looks together err as often as one at 5 %.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-BOOTSTRAP_FROM = 10
-"""The smallest number of units for which the interval is a bootstrap."""
+LEVEL = 0.05
+"""The level of a check that has one look, unless it is registered with another one."""
 
-RESAMPLES = 9999
-RESAMPLING_SEED = 20251125
+LOOKS = (1, 2, 4)
+"""Units at each look, in multiples of the registered number."""
+
+LOOK_LEVEL = 0.0195
+"""The nominal two-sided level of each of three looks; together they err with about 5 %."""
+
+LOOK_FACTOR = 2.6
+"""By how much the smallest of three looks' p-values is multiplied, 0.05 / 0.0195 rounded up."""
+
+COIN = 0.05
+"""A count is reproduced only where so many passes are rarer than this under the toss of a coin."""
+
+TOO_FEW = 0.01
+"""A count is refuted only where so few passes are rarer than this under the share that it demands."""
+
+MOST_DEMANDED = 0.8
+"""The share that a missed count is held against is at most this, so that one failure never refutes "every"."""
+
+HOPELESS = 0.10
+"""Further looks end where the last one would decide more rarely than this at the effect that was seen."""
+
+FEWEST = 5
+"""Units from which on a spread is believed: below, no look is called hopeless and equal units do not decide."""
+
 MOST_UNITS = 100_000
 """`units_needed` gives no number beyond this one: no sweep will have so many."""
 
-Method = Literal["t", "BCa", "degenerate"]
+DRAWS = 4000
+SIMULATION_SEED = 20261201
 
 
 @dataclass(frozen=True)
@@ -43,20 +65,20 @@ class MeanInterval:
         mean: of the units.
         low, high: ends of the two-sided interval.
         n: independent units (clusters where there are clusters).
-        method: "t", "BCa", or "degenerate" where all units are equal.
+        sd: their standard deviation; 0 where they differ by rounding alone.
     """
 
     mean: float
     low: float
     high: float
     n: int
-    method: Method
+    sd: float
 
 
 def mean_interval(
-    values: Sequence[float], clusters: Sequence[Hashable] | None = None, level: float = 0.95
+    values: Sequence[float], clusters: Sequence[Hashable] | None = None, level: float = 1 - LEVEL
 ) -> MeanInterval:
-    """The two-sided interval of the mean of independent units.
+    """The two-sided t interval of the mean of independent units.
 
     Args:
         values: one number per unit; for a paired comparison, the differences.
@@ -71,49 +93,46 @@ def mean_interval(
         ValueError: fewer than two units, a value that is not finite, or labels that do not match the values.
     """
     _check_level(level)
-    units = _units(values, clusters)
+    units = units_of(values, clusters)
     mean = _mean(units)
     if _constant(units):
-        return MeanInterval(mean, mean, mean, len(units), "degenerate")
-    if len(units) < BOOTSTRAP_FROM:
-        low, high = stats.ttest_1samp(units, 0.0).confidence_interval(level)
-        return MeanInterval(mean, float(low), float(high), len(units), "t")
-    low, high = _bca(units, level)
-    return MeanInterval(mean, low, high, len(units), "BCa")
+        return MeanInterval(mean, mean, mean, len(units), 0.0)
+    low, high = stats.ttest_1samp(units, 0.0).confidence_interval(level)
+    return MeanInterval(mean, float(low), float(high), len(units), float(np.std(units, ddof=1)))
 
 
 def p_value(values: Sequence[float], threshold: float, clusters: Sequence[Hashable] | None = None) -> float:
-    """The two-sided p-value of "the mean is `threshold`", consistent with `mean_interval`.
+    """The two-sided p-value of "the mean is `threshold`".
 
-    It is below 1 - level exactly where the threshold lies outside the interval of that level. A bootstrap cannot tell
-    p-values below 2 / 10,000 apart and returns that. If all units are equal: 1 at the threshold and 0 elsewhere.
+    It is below 1 - level exactly where the threshold lies outside the interval of that level. If all units are equal:
+    1 at the threshold and 0 elsewhere.
 
     Raises:
         ValueError: as `mean_interval`.
     """
-    units = _units(values, clusters)
+    units = units_of(values, clusters)
     if _constant(units):
         return float(units[0] == threshold)
-    if len(units) < BOOTSTRAP_FROM:
-        return float(stats.ttest_1samp(units, threshold).pvalue)
-    outside, inside = 0.0, 1 - 2 / (RESAMPLES + 1)
-    low, high = _bca(units, inside)
-    if not low <= threshold <= high:
-        return 1 - inside
-    for _ in range(30):  # halves the level's bracket: to 1e-9
-        level = (outside + inside) / 2
-        low, high = _bca(units, level)
-        outside, inside = (outside, level) if low <= threshold <= high else (level, inside)
-    return 1 - inside
+    return float(stats.ttest_1samp(units, threshold).pvalue)
 
 
-def binomial_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def binomial_interval(k: int, n: int, level: float = 1 - LEVEL) -> tuple[float, float]:
     """The Clopper-Pearson interval of a share of which k of n were seen; (0, 1) for n = 0."""
     _check_level(level)
     if n == 0 and k == 0:
         return 0.0, 1.0
     interval = stats.binomtest(k, n).proportion_ci(level, method="exact")
     return float(interval.low), float(interval.high)
+
+
+def at_least(k: int, n: int, share: float = 0.5) -> float:
+    """The probability of k or more passes of n, each with probability `share`."""
+    return float(stats.binom.sf(k - 1, n, share))
+
+
+def at_most(k: int, n: int, share: float) -> float:
+    """The probability of k or fewer passes of n, each with probability `share`."""
+    return float(stats.binom.cdf(k, n, share))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -137,7 +156,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def units_needed(
     values: Sequence[float],
     threshold: float,
-    level: float = 0.95,
+    level: float = 1 - LEVEL,
     power: float = 0.8,
     clusters: Sequence[Hashable] | None = None,
 ) -> int | None:
@@ -153,32 +172,110 @@ def units_needed(
         ValueError: as `mean_interval`.
     """
     _check_level(level)
-    units = _units(values, clusters)
+    units = units_of(values, clusters)
     distance = abs(_mean(units) - threshold)
     if _constant(units):
-        return 2 if distance > 0 else None
+        return FEWEST if distance > 0 else None
     effect = distance / float(np.std(units, ddof=1))
-    if _power(effect, MOST_UNITS, level) < power:
+    if beyond(effect, MOST_UNITS, 1 - level) < power:
         return None
     short, enough = 1, MOST_UNITS
     while enough - short > 1:
         middle = (short + enough) // 2
-        short, enough = (short, middle) if _power(effect, middle, level) >= power else (middle, enough)
+        short, enough = (short, middle) if beyond(effect, middle, 1 - level) >= power else (middle, enough)
     return enough
 
 
-def _power(effect: float, n: int, level: float) -> float:
-    """Power of the two-sided t test with n units, `effect` standard deviations from the hypothesis."""
+def beyond(effect: float, n: int, level: float) -> float:
+    """The probability that the interval of n units lies beyond a threshold.
+
+    Args:
+        effect: how many standard deviations the true mean lies beyond it; negative if it lies short of it.
+        n: units.
+        level: the two-sided level of the interval, e.g. 0.05.
+    """
     if n < 2:
         return 0.0
-    critical = stats.t.ppf(0.5 + level / 2, n - 1)
-    # The far tail is left out: to be decided on the wrong side is no success.
+    critical = stats.t.ppf(1 - level / 2, n - 1)
     power = float(stats.nct.sf(critical, n - 1, effect * math.sqrt(n)))
     return power if math.isfinite(power) else float(stats.norm.sf(critical - effect * math.sqrt(n)))
 
 
-def _units(values: Sequence[float], clusters: Sequence[Hashable] | None) -> tuple[float, ...]:
-    """The independent units in ascending order: the values, or the means of their clusters."""
+Decided = Literal[-1, 0, 1]
+"""What a look comes to: 1 reproduced, -1 refuted, 0 the next look."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """How often another draw of the same looks would come to each end, if the truth is what was seen."""
+
+    reproduced: float
+    refuted: float
+    open: float
+
+
+def draw_again(
+    groups: Sequence[Sequence[float]],
+    n: int,
+    looks: int,
+    decide: Callable[[NDArray[np.float64], NDArray[np.float64], int], NDArray[np.int8]],
+) -> Again:
+    """Simulate the looks of an interval check with the means and spreads that were seen.
+
+    Args:
+        groups: the units of each group; groups of equal length are taken for paired and keep their correlation.
+        n: units at the first look.
+        looks: how many looks.
+        decide: (means [draws, groups], sds [draws, groups], units) -> for each draw 1, -1 or 0.
+    """
+    rng = np.random.default_rng(SIMULATION_SEED)
+    means = np.array([np.mean(group) for group in groups])
+    if len({len(group) for group in groups}) == 1 and len(groups[0]) > 1:
+        spread = np.atleast_2d(np.cov(np.array(groups)))
+    else:
+        spread = np.diag([float(np.var(group, ddof=1)) if len(group) > 1 else 0.0 for group in groups])
+    most = n * LOOKS[looks - 1]
+    draws = max(200, min(DRAWS, 4_000_000 // (most * len(groups))))
+    noise = rng.multivariate_normal(np.zeros(len(groups)), spread, size=(draws, most), method="svd")
+    samples = means + noise  # [draws, units, groups]
+    ends = np.zeros(draws, np.int8)
+    for factor in LOOKS[:looks]:
+        seen = samples[:, : n * factor]
+        found = decide(seen.mean(axis=1), seen.std(axis=1, ddof=1), n * factor)
+        ends = np.where(ends == 0, found, ends)
+    return _shares(ends)
+
+
+def count_again(
+    shares: Sequence[float], n: int, looks: int, decide: Callable[[NDArray[np.int64], int], NDArray[np.int8]]
+) -> Again:
+    """Simulate the looks of a count with the shares that were seen.
+
+    Args:
+        shares: of passes, by group; groups are taken for independent.
+        n: units at the first look.
+        looks: how many looks.
+        decide: (passes [draws, groups], units) -> for each draw 1, -1 or 0.
+    """
+    rng = np.random.default_rng(SIMULATION_SEED)
+    passed = rng.random((DRAWS, n * LOOKS[looks - 1], len(shares))) < np.asarray(shares)
+    ends = np.zeros(DRAWS, np.int8)
+    for factor in LOOKS[:looks]:
+        found = decide(passed[:, : n * factor].sum(axis=1), n * factor)
+        ends = np.where(ends == 0, found, ends)
+    return _shares(ends)
+
+
+def _shares(ends: NDArray[np.int8]) -> Again:
+    return Again(float((ends == 1).mean()), float((ends == -1).mean()), float((ends == 0).mean()))
+
+
+def units_of(values: Sequence[float], clusters: Sequence[Hashable] | None = None) -> tuple[float, ...]:
+    """The independent units in ascending order: the values, or the means of their clusters.
+
+    Raises:
+        ValueError: as `mean_interval`.
+    """
     numbers = [float(value) for value in values]
     if not all(map(math.isfinite, numbers)):
         raise ValueError("an interval needs finite values")
@@ -207,45 +304,3 @@ def _constant(units: tuple[float, ...]) -> bool:
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, not at {level}")
-
-
-def _bca(units: tuple[float, ...], level: float) -> tuple[float, float]:
-    """The BCa interval of the mean at a level."""
-    middle, spread, first = _bootstrap(units)
-    again = _resample(_standard(units, middle, spread), level, n_resamples=0, bootstrap_result=first)
-    low, high = again.confidence_interval
-    # BCa moves the interval by its bias correction; at low levels it can pass the mean, which belongs to it.
-    return middle + spread * min(float(low), 0.0), middle + spread * max(float(high), 0.0)
-
-
-@functools.lru_cache(maxsize=64)
-def _bootstrap(units: tuple[float, ...]) -> tuple[float, float, Any]:
-    """Mean, sd and the bootstrap distribution of the standardised mean; an interval and its p-value share it."""
-    middle, spread = _mean(units), float(np.std(units))
-    return middle, spread, _resample(_standard(units, middle, spread), 0.95, n_resamples=RESAMPLES)
-
-
-def _standard(units: tuple[float, ...], middle: float, spread: float) -> NDArray[np.float64]:
-    return (np.asarray(units) - middle) / spread
-
-
-def _resample(sample: NDArray[np.float64], level: float, **how: Any) -> Any:
-    return stats.bootstrap(
-        (sample,),
-        _rounded_mean,
-        confidence_level=level,
-        method="BCa",
-        vectorized=True,
-        batch=max(1, 2_000_000 // len(sample)),  # 16 MB at a time, however many units
-        rng=np.random.default_rng(RESAMPLING_SEED),
-        **how,
-    )
-
-
-def _rounded_mean(sample: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """The mean of standardised values to eleven digits.
-
-    BCa counts the resamples whose mean equals that of the data. Without rounding the last bit would decide which do,
-    and the interval of few distinct values would change when a constant is added to all of them.
-    """
-    return np.asarray(np.mean(sample, axis=axis)).round(11)

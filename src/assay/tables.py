@@ -138,15 +138,20 @@ def _column(name: str, values: list[Any]) -> pl.Series:
 
 def _expected(plan: Plan, states: Mapping[str, str], store: Store) -> dict[str, Expected]:
     found: dict[str, dict[str, int]] = {}
+    seeds: dict[str, set[int]] = {}
     for cell in plan.evaluation():
         counts = found.setdefault(cell.experiment, {"planned": 0, "done": 0, "failed": 0, "stale": 0})
         if not cell.registered:
             continue
+        seeds.setdefault(cell.experiment, set()).add(cell.seed)
         counts["planned"] += 1
         state = states[cell.signature] if cell.signature is not None else "blocked"
         if state in counts:
             counts[state] += 1
-    return {name: Expected(**counts) for name, counts in found.items()}
+    return {
+        name: Expected(**counts, seeds=len(seeds.get(name, ())), first=min(seeds.get(name, {1})))
+        for name, counts in found.items()
+    }
 
 
 def _failures(plan: Plan, store: Store, states: Mapping[str, str]) -> list[dict[str, Any]]:
