@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from assay import compose
-from assay.claims import Check, Condition, Count, Interval, above, at_most, judge, scalar
+from assay.claims import Check, Condition, Count, Interval, above, at_most, scalar
 from assay.codes import code_of
+from assay.judging import judge
 from assay.records import Record, Store, encode
 from assay.study import make_plan
 from assay.tables import results_of
@@ -37,12 +38,11 @@ def main() -> None:
             results,
             [],
             [
-                Check("1", "", [], "many", Interval(scalar("many", "test/accuracy", "sgd"), above(0.5))),
+                Check("1", "", [], Interval(scalar("many", "test/accuracy", "sgd"), above(0.5))),
                 Check(
                     "2",
                     "",
                     [],
-                    "many",
                     Count([Condition(scalar("many", "test/cross_entropy", over=["seed", "optimizer.lr"]), at_most(1))]),
                 ),
             ],

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from assay.claims import judge
+from assay.judging import judge
 from assay.report import page
 from assay.report.catalogue import Entry
 from assay.results import Results

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -750,8 +750,8 @@ class Check:
         id: as on the card; parts of one numbered check get letters ("4a").
         statement: what is tested, in words, as on the card.
         serves: ids of the claims whose verdict it feeds; none for a test of the implementation alone.
-        experiment: experiments that it reads beyond those that its measures name; a plain function names none.
         kind: how its numbers become a verdict.
+        experiment: experiments that it reads beyond those that its measures name; a plain function names none.
         unit: what is replicated: "seed", "problem", ...; only seeds and sittings can be added to.
         amended: what was changed since it was registered, if anything.
         gate: ids of checks that must be reproduced, else this one is inconclusive, refutation included. A check that
@@ -764,8 +764,9 @@ class Check:
     id: str
     statement: str
     serves: Sequence[str]
+    kind: Kind
+    _: KW_ONLY
     experiment: str | Sequence[str] = ()
-    kind: Kind = field(kw_only=True)
     unit: str = "seed"
     amended: Amendment | None = None
     gate: Sequence[str] = ()

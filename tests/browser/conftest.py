@@ -18,7 +18,7 @@ from looking import PATIENCE
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
 from needed import missing
 
-from assay.claims import judge
+from assay.judging import judge
 from assay.report import board, page
 from assay.report.catalogue import Catalogue, Entry
 from assay.reproduce import write_json

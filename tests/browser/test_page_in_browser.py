@@ -6,7 +6,7 @@ import pytest
 from looking import DARK, PHONE, is_at, is_titled, violations
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
 
-from assay.claims import judge
+from assay.judging import judge
 from assay.report import page as pages
 
 WHERE = "made_up/desk/index.html"

@@ -75,8 +75,8 @@ from assay.claims import Check, Claim, Count, Condition, Interval, above, at_mos
 
 CLAIMS = [Claim("C1", "The walk stays near the origin.", "nowhere")]
 CHECKS = [
-    Check("1", "it stays within 100", ["C1"], "walk", Count([Condition(scalar("walk", "walk/end", over=["seed", "module.pull"]), at_most(100.0), "end")])),
-    Check("2", "it moves", ["C1"], "walk", Interval(scalar("walk", "walk/end"), above(0.0), name="end")),
+    Check("1", "it stays within 100", ["C1"], Count([Condition(scalar("walk", "walk/end", over=["seed", "module.pull"]), at_most(100.0), "end")])),
+    Check("2", "it moves", ["C1"], Interval(scalar("walk", "walk/end"), above(0.0), name="end")),
 ]
 '''
 

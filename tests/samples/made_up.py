@@ -171,44 +171,44 @@ def claims_and_checks(text=""):
     accuracy = lambda arm, **where: scalar("box", "test/accuracy", arm, **where)  # noqa: E731
     checks = [
         Check(
-            "1", f"Conjugates agree with the solver, gradients with finite differences{text}", [], "exact",
+            "1", f"Conjugates agree with the solver, gradients with finite differences{text}", [],
             Exact([
                 Condition(exact("1", "conjugate"), at_most(1e-6), f"conjugate{text}"),
                 Condition(exact("1", "gradient"), at_most(1e-8), "gradient"),
             ]), unit=f"problem{text}",
         ),
         Check(
-            "2", "Largest relative increase of H between samples, 10 seeds", ["C2"], "exact",
+            "2", "Largest relative increase of H between samples, 10 seeds", ["C2"],
             Exact([Condition(exact("2", "increase"), at_most(1e-6), "increase")]),
         ),
         Check(
-            "3", "max |x_i| λ lies between 0.99 and 1.01 for Lion at every λ, in every seed", ["C1"], "box",
+            "3", "max |x_i| λ lies between 0.99 and 1.01 for Lion at every λ, in every seed", ["C1"],
             Count([Condition(scalar("box", "box/reached", lion, group="optimizer.weight_decay"), between(0.99, 1.01), "max |x| λ")]),
             amended=Amendment("2026-11-25", f"max |x_i| λ <= 1.01 in 3 of 3 seeds{text}", f"a bound that is never reached is not seen to act{text}"),
         ),
         Check(
-            "4a", "The gap to the solver is at most 1e-3 in at least 18 of 20 problems", ["C1", "C7"], "qp",
+            "4a", "The gap to the solver is at most 1e-3 in at least 18 of 20 problems", ["C1", "C7"],
             Count([Condition(unit("qp", "gap", lion), at_most(1e-3), "gap")], need=18), unit="seed, problem",
         ),
         Check(
-            "5", "Accuracy of Lion minus accuracy of SGD, paired by seed", ["C3"], "box",
+            "5", "Accuracy of Lion minus accuracy of SGD, paired by seed", ["C3"],
             Interval(difference(accuracy(lion), accuracy(sgd)), above(0), name="difference"),
         ),
         Check(
-            "6", "Time of a step, Lion minus AdamW, paired by seed", ["C4"], "box",
+            "6", "Time of a step, Lion minus AdamW, paired by seed", ["C4"],
             Interval(difference(scalar("box", "time/step", lion), scalar("box", "time/step", adamw)), above(1e-3), name="difference (s)"),
         ),
         Check(
-            "7", "Accuracy at λ = 1 minus accuracy at λ = 5, paired by seed", ["C5"], "box",
+            "7", "Accuracy at λ = 1 minus accuracy at λ = 5, paired by seed", ["C5"],
             Interval(difference(accuracy(lion, optimizer__weight_decay=1.0), accuracy(lion, optimizer__weight_decay=5.0)), above(0.006), name="difference"),
         ),
-        Check("8", "Best exponent by architecture", ["C6"], "imagenet", Interval(scalar("imagenet", "test/accuracy"), above(0.5))),
+        Check("8", "Best exponent by architecture", ["C6"], Interval(scalar("imagenet", "test/accuracy"), above(0.5))),
         Check(
-            "9", "Slope of the gap against the step size lies in [0.7, 2.2]", ["C7"], "qp",
+            "9", "Slope of the gap against the step size lies in [0.7, 2.2]", ["C7"],
             Count([Condition(scalar("qp", "qp/slope", lion), at_least(2.5), "slope")], need=4),
         ),
         Check(
-            "10", f"Accuracy by decay{text}", ["C5"], "box",
+            "10", f"Accuracy by decay{text}", ["C5"],
             Report([Condition(scalar("box", "test/accuracy", lion, group="optimizer.weight_decay"), at_least(-math.inf), "accuracy")]),
         ),
     ]  # fmt: skip

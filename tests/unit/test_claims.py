@@ -22,14 +22,13 @@ from assay.claims import (
     at_most,
     below,
     between,
-    claim_verdict,
     difference,
     exact,
-    judge,
     on_edge,
     scalar,
     unit,
 )
+from assay.judging import claim_verdict, judge
 from assay.results import Expected, Results
 
 
@@ -61,7 +60,7 @@ def seeds(values, name="test/accuracy", **more):
 
 
 def check(kind, id="1", serves=("C1",), experiment="box", **more):
-    return Check(id, "a statement", serves, experiment, kind, **more)
+    return Check(id, "a statement", serves, kind, experiment=experiment, **more)
 
 
 def verdict(kind, data, **more):

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from assay import compare as module
 from assay import sources
-from assay.claims import judge
 from assay.compare import compare, comparisons, move
 from assay.errors import UserError
+from assay.judging import judge
 from assay.report.moves import print_comparison
 from assay.sources import Found
 

@@ -12,9 +12,9 @@ import pytest
 from made_up import claims_and_checks, make_results
 
 from assay import dashboards, parts, reproduce, sources, tracking
-from assay.claims import judge
 from assay.dashboards import build, report, send, spec, workspace, write
 from assay.errors import RunFailed, UserError
+from assay.judging import judge
 from assay.report import style
 from assay.sources import Found
 

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from assay import statistics
-from assay.claims import Check, Condition, Count, Interval, above, difference, judge, scalar
+from assay.claims import Check, Condition, Count, Interval, above, difference, scalar
+from assay.judging import judge
 from assay.results import Expected, Results
 
 TEXT = " ".join((Path(__file__).parents[2] / "docs" / "statistics.md").read_text().split())
@@ -39,7 +40,7 @@ def verdict(threshold):
     ]
     results = Results("p", "desk", pl.DataFrame(rows), pl.DataFrame(), pl.DataFrame(), {"e": Expected(10, 10)})
     measure = difference(*(scalar("e", "test/accuracy", arm) for arm in "AB"))
-    return judge(results, [], [Check("1", "", [], "e", Interval(measure, above(threshold)))])["checks"][0]
+    return judge(results, [], [Check("1", "", [], Interval(measure, above(threshold)))])["checks"][0]
 
 
 def test_the_table_is_five_paired_seeds():

@@ -12,9 +12,9 @@ from scipy import stats
 
 from assay import export as module
 from assay import parts, reproduce, sources
-from assay.claims import judge
 from assay.errors import UserError
 from assay.export import export
+from assay.judging import judge
 from assay.records import Record, Store
 from assay.sources import Found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
 
-from assay.claims import judge
+from assay.judging import judge
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from assay.claims import judge
+from assay.judging import judge
 from assay.report import page
 from assay.report.catalogue import Entry
 from assay.results import Expected, Results

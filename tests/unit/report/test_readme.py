@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.claims import judge
 from assay.errors import UserError
+from assay.judging import judge
 from assay.report import readme
 
 
