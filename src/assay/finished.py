@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from assay.reproduce import Session
 
 
-def remember(session: Session, signatures: Mapping[str, Any]) -> None:
+def remember(session: Session, signatures: Iterable[str]) -> None:
     """Note that a complete sweep's page is written."""
     note = {"sources": sources(session), "records": records(session, signatures), "report": report(session)}
     write_atomically(_note(session), json.dumps(note, indent=1).encode())
@@ -66,7 +66,7 @@ def _files(paper: str) -> list[Path]:
     ]
 
 
-def records(session: Session, signatures: Mapping[str, Any]) -> dict[str, str]:
+def records(session: Session, signatures: Iterable[str]) -> dict[str, str]:
     """By signature: the hash of the record's file."""
     return {s: hashlib.sha256(session.store.path(s).read_bytes()).hexdigest() for s in sorted(signatures)}
 

@@ -1,9 +1,9 @@
 """From results to verdicts: gates, looks, Holm's correction and the marks of claims.
 
 The kinds in `assay.claims` say what numbers mean at one look. Here it is decided which results a check is judged on:
-the registered seeds, then twice and four times as many while it is undecided and they are there. A verdict is that of the
-first look that decides, from its first units, however many exist. `problems` names what is wrong with a paper's claims
-and checks before anything runs.
+the registered seeds, then twice and four times as many while it is undecided and they are there. A verdict is that of
+the first look that decides, from its first units, however many exist. `problems` names what is wrong with a paper's
+claims and checks before anything runs.
 """
 
 from __future__ import annotations
@@ -369,7 +369,7 @@ def _row(check: Check, judged: Judged, results: Results, control: bool) -> dict[
             row["looks"]["ends"] = finding.ends
         if judged.next is not None:
             row["looks"]["next"] = {"units": judged.next, "reads": [_plain(read.form()) for read in check.reads]}
-    if finding.again is not None and finding.verdict in ("reproduced", "refuted", "inconclusive"):
+    if finding.again is not None and finding.verdict == judged.own.verdict:
         row["again"] = {key: round(value, 4) for key, value in vars(finding.again).items()}
     if judged.error:
         row["error"] = judged.error

@@ -10,7 +10,8 @@ import polars as pl
 
 from assay import places
 from assay.errors import UserError
-from assay.reproduce import Session, judge_paper, write_json
+from assay.judging import errors
+from assay.reproduce import Session, check_paper_is_sound, judge_paper, write_json
 from assay.results import Results
 from assay.sources import committed, committed_folder
 
@@ -24,7 +25,8 @@ def publish(session: Session) -> list[Path]:
     Raises:
         UserError: the sweep is not complete, or not at the code as it is now, or the results are too large.
     """
-    plan = session.plan()
+    check_paper_is_sound(session.paper)
+    plan = session.whole()
     states = session.states(plan)
     open_runs = [s for s, state in states.items() if state != "done"]
     if open_runs or plan.blocked or not plan.runs:
@@ -33,6 +35,15 @@ def publish(session: Session) -> list[Path]:
             f"`assay reproduce {session.paper} --scale {session.scale}` first"
         )
     results = _light(session.results(plan))
+    verdicts = judge_paper(session.paper, results)
+    wanted = [row["id"] for row in verdicts["checks"] if "next" in row.get("looks", {})]
+    if wanted:
+        raise UserError(
+            f"{session.paper} ({session.scale}): the rules ask for another look at {', '.join(wanted)}; "
+            f"`make reproduce PAPER={session.paper} MINUTES=600` takes all of them"
+        )
+    if errors(verdicts):
+        raise UserError(f"{session.paper} ({session.scale}): {'; '.join(errors(verdicts))}")
     results.save(committed_folder(session.paper, session.scale))
     return _judge_and_draw(results)
 

@@ -214,6 +214,10 @@ class Store:
         """Where an artefact's file lies."""
         return self.folder / "artefacts" / file
 
+    def signatures(self) -> set[str]:
+        """The signatures of all records."""
+        return {path.stem for path in self.records.glob("*.jsonl")}
+
     def read(self, signature: str) -> Record | None:
         """A run's record, or None where there is none or it is not whole."""
         path = self.path(signature)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from assay import compose, places, tracking
 from assay.errors import UserError
 from assay.records import Lock, Record, Store, write_atomically
-from assay.study import Cell, Plan, Run, Study, make_plan
+from assay.study import Cell, More, Plan, Run, Seeding, SeedRange, Study, make_plan, seeding, with_needs
 
 State = Literal["done", "stale", "failed", "missing", "blocked"]
 
@@ -37,6 +38,7 @@ class Session:
         keep_stale: count records made by other code as done, marked on the page.
         outputs: another outputs folder.
         made: a study that is no paper's.
+        more: further seeds of parts of experiments, as undecided checks ask for them.
     """
 
     paper: str
@@ -47,6 +49,7 @@ class Session:
     keep_stale: bool = False
     outputs: Path | None = None
     made: Study | None = None
+    more: Sequence[More] = ()
 
     @cached_property
     def study(self) -> Study:
@@ -65,11 +68,36 @@ class Session:
         return json.loads(path.read_text()) if path.exists() else {}
 
     def plan(self) -> Plan:
-        """Expand the study with the records as they are now."""
-        return make_plan(
-            self.study, self.scale, self._score,
-            seeds=self.seeds, only=self.experiments, overrides=self.overrides,
-        )  # fmt: skip
+        """What is to be run: the study with the records as they are now."""
+        seeds = seeding(with_needs(self.study, self.more)) if self.more else self.seeds
+        return self._planned(seeds, self.experiments)
+
+    def whole(self) -> Plan:
+        """What is to be judged: all that is registered, and further seeds whose runs are there.
+
+        It does not depend on what was asked to be run: a verdict is measured against the registration.
+        """
+
+        plan = self._planned(None)
+        others = self.store.signatures() - set(plan.runs)
+        records = [record for s in sorted(others) if (record := self.store.read(s)) is not None]
+        seeds = sorted({int(record.config["seed"]) for record in records if record.status == "done"})
+        lasts = [e.at(self.scale).seeds.list()[-1] for e in self.study.experiments.values() if self.scale in e.scales]
+        if not seeds or seeds[-1] <= min(lasts, default=0):
+            return plan
+        known = {(cell.experiment, cell.arm, repr(cell.axes), cell.seed) for cell in plan.cells}
+        for references in (False, True):  # looks add nothing to references with one seed, `--seeds` does
+            more = self._planned(partial(_with_others, seeds, references))
+            for cell in more.evaluation():
+                key = (cell.experiment, cell.arm, repr(cell.axes), cell.seed)
+                if cell.signature in others and key not in known:
+                    known.add(key)
+                    plan.cells.append(cell)
+                    plan.runs.setdefault(cell.signature, more.runs[cell.signature])
+        return plan
+
+    def _planned(self, seeds: int | Seeding | None, only: Sequence[str] = ()) -> Plan:
+        return make_plan(self.study, self.scale, self._score, seeds=seeds, only=only, overrides=self.overrides)
 
     def _score(self, signature: str, name: str) -> float | None:
         record = self.store.read(signature)
@@ -132,7 +160,7 @@ class Session:
         """The tables that checks and figures read."""
         from assay.tables import results_of
 
-        plan = plan or self.plan()
+        plan = plan or self.whole()
         return results_of(plan, self.store, self.states(plan))
 
     @property
@@ -145,6 +173,14 @@ class Session:
         return judge_paper(self.paper, results)
 
 
+def _with_others(
+    seeds: Sequence[int], references: bool, name: str, arm: str, axes: Mapping[str, Any], registered: SeedRange
+) -> list[int]:
+    """The registered seeds, and those of others that come after them; of references only if told so."""
+    mine = registered.list()
+    return mine if registered.n == 1 and not references else [*mine, *(s for s in seeds if s > mine[-1])]
+
+
 def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     """The verdicts of a paper's claims over results."""
     from assay.judging import judge
@@ -154,6 +190,39 @@ def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     if module is None:
         return judge(results, [], [])
     return judge(results, module.CLAIMS, module.CHECKS, getattr(module, "STANDS_FOR", {}).get(results.scale))
+
+
+def check_paper_is_sound(paper: str, study: Study | None = None) -> None:
+    """See that what a paper's author wrote fits together, before anything runs.
+
+    Raises:
+        UserError: claims and checks name what is not there, wait for each other in a circle, or cannot be loaded.
+    """
+    from assay.judging import problems
+    from assay.parts import paper_module
+
+    try:
+        module = paper_module(paper, "claims")
+    except UserError:
+        raise
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        at = f"{Path(where.filename).name}, line {where.lineno}"
+        raise UserError(f"papers/{paper}/claims.py: {type(error).__name__}: {error} ({at})") from None
+    found = problems(module.CLAIMS, module.CHECKS, study or Study.of(paper)) if module is not None else []
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise UserError(f"papers/{paper}/claims.py: {found[0]}{more}")
+
+
+def next_looks(verdicts: Mapping[str, Any]) -> list[More]:
+    """What undecided checks and their gates ask for: further seeds of what they read, and of nothing else."""
+    found: dict[More, None] = {}
+    for row in verdicts["checks"]:
+        wanted = row.get("looks", {}).get("next")
+        for read in wanted["reads"] if wanted else ():
+            found[More.read({**read, "seeds": wanted["units"]})] = None
+    return list(found)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -208,7 +277,7 @@ def sweep(
 
 def write_report(session: Session, plan: Plan | None = None, strict: bool = False) -> dict[str, Any]:
     """Judge and draw: `verdicts.json`, `index.html`; returns the verdicts."""
-    plan = plan or session.plan()
+    plan = plan or session.whole()
     results = session.results(plan)
     verdicts = session.judge(results)
     folder = session.report_folder
@@ -287,6 +356,49 @@ def estimate(session: Session, plan: Plan, states: Mapping[str, State]) -> tuple
         total += sum(seconds) / len(seconds) if seconds else mean
         guesses += not seconds
     return total, guesses
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Core-seconds that a paper takes from the start, by precedents.
+
+    Attributes:
+        look: of the registered runs with their selections.
+        all: with all further looks of every check that may take some.
+        guesses: runs without a precedent.
+    """
+
+    look: float
+    all: float
+    guesses: int
+
+
+def cost(session: Session) -> Cost:
+    """What one look and all looks take, whatever is there already."""
+    whole = replace(session, experiments=(), seeds=None, more=())
+    registered = whole.plan()
+    further = replace(whole, more=all_looks(whole)).plan()
+    look, guesses = estimate(whole, registered, dict.fromkeys(registered.runs, "missing"))
+    every, _ = estimate(whole, further, dict.fromkeys(further.runs, "missing"))
+    return Cost(look, every, guesses)
+
+
+def all_looks(session: Session) -> list[More]:
+    """The further seeds that a paper's checks read at their last look."""
+    from assay.judging import over_seeds
+    from assay.parts import paper_module
+    from assay.statistics import LOOKS
+
+    module = paper_module(session.paper, "claims")
+    found: dict[More, None] = {}
+    for check in module.CHECKS if module is not None else ():
+        here = [e for name in check.experiments if session.scale in (e := session.study.experiments[name]).scales]
+        seeds = [n for e in here if (n := e.at(session.scale).seeds.n) > 1]
+        if seeds and over_seeds(check):
+            last = min(seeds) * LOOKS[check.looks - 1]
+            for read in check.reads:
+                found[More(read.experiment, last, read.arms, read.levels)] = None
+    return list(found)
 
 
 def precedents(session: Session, plan: Plan) -> dict[tuple[str, str], list[float]]:

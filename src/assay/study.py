@@ -269,12 +269,74 @@ Scores = Callable[[str, str], float | None]
 """(signature, scalar) -> value in a finished record, or None."""
 
 
+@dataclass(frozen=True)
+class More:
+    """Further seeds of a part of an experiment.
+
+    Attributes:
+        experiment: its name.
+        seeds: how many of them in all; experiments with one registered seed are references and stay as they are.
+        arms, levels: the part; all arms, and all levels of the axes that are not named.
+    """
+
+    experiment: str
+    seeds: int
+    arms: tuple[str, ...] | None = None
+    levels: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> More:
+        """From what JSON has made of one, or of a check's `Read`."""
+        arms = row.get("arms")
+        levels = row.get("levels", ())
+        pairs = levels.items() if isinstance(levels, Mapping) else levels
+        return cls(
+            row["experiment"],
+            row["seeds"],
+            None if arms is None else tuple(arms),
+            tuple((axis, tuple(values)) for axis, values in pairs),
+        )
+
+    def covers(self, experiment: str, arm: str, axes: Mapping[str, Any]) -> bool:
+        """Whether a cell belongs to the part. Levels of what is no axis (columns of units) leave nothing out."""
+        return (
+            self.experiment == experiment
+            and (self.arms is None or arm in self.arms)
+            and all(axes[axis] in levels for axis, levels in self.levels if axis in axes)
+        )
+
+
+Seeding = Callable[[str, str, Mapping[str, Any], SeedRange], Sequence[int]]
+"""(experiment, arm, levels of the axes, registered seeds) -> the seeds of a cell."""
+
+
+def seeding(more: Sequence[More]) -> Seeding:
+    """The registered seeds, and further ones where asked for."""
+
+    def seeds(experiment: str, arm: str, axes: Mapping[str, Any], registered: SeedRange) -> list[int]:
+        asked = [one.seeds for one in more if registered.n > 1 and one.covers(experiment, arm, axes)]
+        return registered.list(max([registered.n, *asked]))
+
+    return seeds
+
+
+def with_needs(study: Study, more: Sequence[More]) -> list[More]:
+    """The same with further seeds of the experiments whose artefacts are inputs."""
+    found = list(more)
+    for one in found:  # grows while it is walked: what is needed has needs of its own
+        for other in study.experiments[one.experiment].needs.values():
+            need = More(other, one.seeds, None, one.levels)
+            if need not in found:
+                found.append(need)
+    return found
+
+
 def make_plan(
     study: Study,
     scale: str,
     scores: Scores,
     *,
-    seeds: int | None = None,
+    seeds: int | Seeding | None = None,
     only: Sequence[str] = (),
     overrides: compose.Layer | None = None,
 ) -> Plan:
@@ -284,7 +346,7 @@ def make_plan(
         study: the paper's experiments.
         scale: "smoke", "desk" or "paper".
         scores: looks up a scalar of a finished run; selections are decided by it.
-        seeds: another number of seeds than registered; the first ones stay the same.
+        seeds: another number of seeds than registered, the first ones the same; or the seeds of each cell.
         only: names of experiments; all if empty.
         overrides: a last layer over everything, e.g. {"trainer": "gpu"}.
     """
@@ -293,8 +355,11 @@ def make_plan(
 
 
 class _Planner:
-    def __init__(self, study: Study, scale: str, scores: Scores, seeds: int | None, overrides: compose.Layer) -> None:
-        self.study, self.scale, self.scores, self.seeds, self.overrides = study, scale, scores, seeds, overrides
+    def __init__(
+        self, study: Study, scale: str, scores: Scores, seeds: int | Seeding | None, overrides: compose.Layer
+    ) -> None:
+        self.study, self.scale, self.scores, self.overrides = study, scale, scores, overrides
+        self.seeds: Seeding = seeds if callable(seeds) else lambda name, arm, axes, registered: registered.list(seeds)
         self.out = Plan(study.slug, scale)
         self.decided: dict[tuple[str, str], dict[str, Any] | None] = {}
         self.tried: set[str] = set()  # by their text, the cells of selections that are in the plan
@@ -316,7 +381,7 @@ class _Planner:
                 if set(stage.seeds.list()) & set(registered):
                     raise UserError(f"selection seeds {stage.seeds.list()} are also evaluation seeds")
             chosen = self.winners(name, experiment, arm, axes, stages)
-            for seed in experiment.at(self.scale).seeds.list(self.seeds):
+            for seed in self.seeds(name, arm, axes, experiment.at(self.scale).seeds):
                 signature = None
                 if chosen is not None:
                     signature = self.add_run(name, experiment, axes, [*layers, chosen], seed)

@@ -17,15 +17,19 @@ class Sweep:
 
     def __init__(self, tmp_path, monkeypatch):
         self.now, self.of_runs, self.drawn, self.judged, self.busy = 0.0, {"a": "missing", "b": "missing"}, [], 0, []
-        self.report_folder, self.blocked, self.planned = tmp_path, [], 0
+        self.report_folder, self.blocked, self.planned, self.recorded = tmp_path, [], 0, ["a"]
         monkeypatch.setattr(module, "running", lambda session, plan: self.busy)
         monkeypatch.setattr(module, "run_details", lambda session, plan: {})
         monkeypatch.setattr(module, "judge_paper", self.judge)
         monkeypatch.setattr(module, "draw", self.draw)
 
-    def plan(self):
+    def whole(self):
         self.planned += 1
-        return SimpleNamespace(blocked=self.blocked)
+        return SimpleNamespace(blocked=self.blocked, runs=dict(self.of_runs))
+
+    @property
+    def store(self):
+        return SimpleNamespace(signatures=lambda: set(self.recorded))
 
     def states(self, plan):
         return dict(self.of_runs)
@@ -77,6 +81,16 @@ def test_it_plans_again_only_while_something_is_blocked(sweep):
     seen.look()
     assert sweep.planned == 3 and seen.ended
     assert seen.line() == "1 of 2 runs done, 1 failed"
+
+
+def test_it_plans_again_when_runs_appear_that_the_plan_does_not_know(sweep):
+    seen = module.Watch(sweep, now=lambda: sweep.now)
+    seen.look()
+    assert sweep.planned == 1
+    sweep.recorded.append("a further look's")
+    seen.look()
+    seen.look()
+    assert sweep.planned == 2
 
 
 def test_a_run_at_work_keeps_it_looking(sweep):

@@ -68,6 +68,7 @@ class Pool:
         spawn: start fresh interpreters instead of forking.
         report: called with the pool after every event, for a progress display.
         once: give no run to a worker a second time, neither one whose worker has died nor one that someone else holds.
+        until: the monotonic clock at which to stop as on an interrupt; None for never.
     """
 
     paper: str
@@ -76,6 +77,7 @@ class Pool:
     spawn: bool = False
     report: Callable[[Pool], None] = lambda pool: None
     once: bool = False
+    until: float | None = None
     workers: list[Worker] = field(default_factory=list)
     queue: deque[Run] = field(default_factory=deque)
     waiting: list[tuple[float, Run]] = field(default_factory=list)
@@ -97,6 +99,8 @@ class Pool:
         self.outcomes = []
         with self._interrupts():
             while self.queue or self.waiting or any(w.run for w in self.workers):
+                if self.overdue and not self.stopping:
+                    self.stop()
                 self._fill()
                 self._listen()
                 self.report(self)
@@ -122,15 +126,24 @@ class Pool:
         """Workers that are at a run."""
         return [worker for worker in self.workers if worker.run is not None]
 
+    @property
+    def overdue(self) -> bool:
+        """Whether the time that it was given is over."""
+        return self.until is not None and time.monotonic() >= self.until
+
+    def stop(self) -> None:
+        """Let workers finish their block, keep a checkpoint and stop."""
+        self.stopping = True
+        for worker in self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.process.pid, signal.SIGTERM)
+
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
         def stop(number: int, frame: Any) -> None:
             if self.stopping and number == signal.SIGINT:  # the second time, at once
                 raise KeyboardInterrupt
-            self.stopping = True
-            for worker in self.running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker.process.pid, signal.SIGTERM)
+            self.stop()
 
         previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
