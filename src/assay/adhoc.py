@@ -13,6 +13,7 @@ from assay.study import Run
 def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: str) -> int:
     """Run the jobs of a multirun and print a table; 0, or 1 if a run failed, or 130 if interrupted."""
     from assay import train
+    from assay.reproduce import check_paper_is_sound
 
     if kind not in ("local", "slurm"):
         raise unknown("launcher", kind, ["local", "slurm"])
@@ -28,7 +29,10 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
         papers.add(paper)
     if len(papers) > 1:
         raise UserError("one multirun covers one paper; start one for each")
-    slug, listed = papers.pop() or ADHOC, list(runs.values())
+    paper = papers.pop()
+    if paper is not None:
+        check_paper_is_sound(paper)
+    slug, listed = paper or ADHOC, list(runs.values())
     states = _locally(slug, listed, workers) if kind == "local" else _on_slurm(slug, listed, profile)
     _print(slug, listed, words, states)
     if len(states) < len(listed) or "interrupted" in states.values():

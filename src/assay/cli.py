@@ -754,10 +754,12 @@ def report(
     assay report lion_k --watch      the same beside a sweep that runs elsewhere, until it has ended
     assay report lion_k --committed  the same from papers/lion_k/results
     """
+    from assay.judging import errors
     from assay.report.terminal import print_verdicts
-    from assay.reproduce import write_report
+    from assay.reproduce import check_paper_is_sound, write_report
 
     session = _session(paper, scale)
+    check_paper_is_sound(paper)
     if watch:
         if committed or as_json:
             raise UserError("--watch looks at local records and prints tables: leave --committed and --json out")
@@ -777,6 +779,8 @@ def report(
     console = _console()
     print_verdicts(verdicts, console)
     console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
+    if errors(verdicts):
+        raise RunFailed("; ".join(errors(verdicts)))
 
 
 @app.command()

@@ -60,6 +60,7 @@ def judge(
         "claims": [_claim(claim, rows) for claim in claims],
         "checks": rows,
         "code": _code(rows),
+        **_cost(results, checks),
     }
 
 
@@ -418,6 +419,28 @@ def _code(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "holds": [sum(row["verdict"] == "reproduced" for row in mine), len(mine)],
         "failed": [row["id"] for row in mine if row["verdict"] == "refuted"],
     }
+
+
+def _cost(results: Results, checks: Sequence[Check]) -> dict[str, Any]:
+    """CPU minutes of one look and, at most, of all looks, from what the runs took; nothing where that is not known."""
+    hours = results.facts.get("hours")
+    if not hours or "seconds" not in results.runs.columns:
+        return {}
+    runs = results.runs.unique("signature", keep="first", maintain_order=True)
+    more = runs.filter(~pl.col("registered"))["seconds"].sum() / 60
+    look = 60 * sum(row["CPU-hours"] for row in hours) - more
+    times: dict[str, float] = {}  # by run, how many times its seconds the further looks take
+    for check in checks:
+        units = registered_units(check, results)
+        for read in check.reads if units is not None and check.looks > 1 else ():
+            seeds = len(results.seeds(read.experiment))
+            if seeds > 1 and units is not None:
+                factor = max(0.0, units * statistics.LOOKS[check.looks - 1] / seeds - 1)
+                for signature in _rows_read(results, read).filter(pl.col("registered"))["signature"]:
+                    times[signature] = max(times.get(signature, 0.0), factor)
+    seconds = dict(zip(runs["signature"], runs["seconds"], strict=True))
+    further = sum((seconds[signature] or 0.0) * factor for signature, factor in times.items()) / 60
+    return {"cpu_minutes": {"look": round(look, 1), "all": round(look + further, 1)}}
 
 
 def _mark_holm(rows: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from judgements import differences
 
 from assay import compose, parts, places, tryout
 from assay.claims import Exact
+from assay.judging import problems
 from assay.records import Store
 from assay.reproduce import Session, judge_paper
 from assay.results import Results
@@ -46,19 +47,13 @@ def test_composes_at_every_scale(paper):
 
 
 def test_claims_and_checks_fit_together(paper):
-    module = parts.paper_module(paper, "claims")
-    claims = {claim.id for claim in module.CLAIMS}
-    checks = [check.id for check in module.CHECKS]
-    assert len(set(checks)) == len(checks)
-    assert len(claims) == len(module.CLAIMS)
-    experiments = Study.of(paper).experiments
+    module, study = parts.paper_module(paper, "claims"), Study.of(paper)
+    assert problems(module.CLAIMS, module.CHECKS, study) == []
     for check in module.CHECKS:
-        assert set(check.serves) <= claims, check.id
         for name in check.experiments:
-            assert name in experiments, f"check {check.id} reads experiment {name}"
             # A report may be of the paper's own setting alone; what is judged is judged at the desk.
             judged = check.kind.label != "report"
-            assert "desk" in experiments[name].scales or not judged, f"check {check.id}: the desk does not run {name}"
+            assert "desk" in study.experiments[name].scales or not judged, f"check {check.id}: the desk has no {name}"
         if check.amended:
             assert check.amended.date and check.amended.old and check.amended.reason, check.id
 
