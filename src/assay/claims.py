@@ -65,6 +65,14 @@ Groups = Literal["all", "any"] | int | tuple[int, int]
 
 Measured = Measure | Callable[[Results], Values]
 
+Conditions = Condition | Sequence[Condition]
+"""One condition, or several that must all hold."""
+
+
+def several(conditions: Conditions) -> list[Condition]:
+    """The conditions, as a list."""
+    return [conditions] if isinstance(conditions, Condition) else list(conditions)
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -160,6 +168,15 @@ def _by_group(values: Values, look: Look) -> dict[str, Values]:
     return found
 
 
+def _take_apart(kind: Interval | Mean) -> None:
+    """Let a condition stand for its measure, bound and name."""
+    if isinstance(kind.measure, Condition):
+        condition = kind.measure
+        object.__setattr__(kind, "measure", condition.measure)
+        object.__setattr__(kind, "bound", condition.bound)
+        object.__setattr__(kind, "name", kind.name or condition.name)
+
+
 def _groups_in_words(groups: Groups) -> str:
     if groups == "all":
         return ""
@@ -185,24 +202,28 @@ def _short(found: Mapping[str, Sized], look: Look) -> str:
 
 @dataclass(frozen=True)
 class Exact:
-    """Deterministic: every value of every condition within its bound."""
+    """Deterministic: every value of every condition within its bound.
 
-    conditions: Sequence[Condition]
+    Args:
+        conditions: one, or several that must all hold.
+    """
+
+    conditions: Conditions
     label = "exact"
     groups: Groups = "all"
 
     def threshold(self) -> str:
         """The bounds in words."""
-        return "; ".join(f"{c.name} {c.bound}".strip() for c in self.conditions)
+        return "; ".join(f"{c.name} {c.bound}".strip() for c in several(self.conditions))
 
     def form(self) -> dict[str, Any]:
         """The rule as data."""
-        return {"conditions": [condition.form() for condition in self.conditions]}
+        return {"conditions": [condition.form() for condition in several(self.conditions)]}
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Reproduced if all hold, refuted if any does not, untested if a condition has no value."""
         details, runs, worst, missing, n = [], set[str](), None, False, 0
-        for condition in self.conditions:
+        for condition in several(self.conditions):
             values = condition.measure(results)
             missing |= not values
             n += len(values)
@@ -237,7 +258,8 @@ class Count:
     are: the number that is registered decides.
 
     Args:
-        conditions: evaluated unit by unit; a unit passes if all hold for it. A value that is not finite fails.
+        conditions: one or several, evaluated unit by unit; a unit passes if all hold for it. A value that is not
+            finite fails.
         need: how many units must pass in each group; a float below 1 is a share. With further seeds a number counts as
             the share that it is of the registered units.
         against: refuted where at most so many pass; a number or a share like `need`.
@@ -245,7 +267,7 @@ class Count:
         groups: how many groups must hold.
     """
 
-    conditions: Sequence[Condition]
+    conditions: Conditions
     need: int | float | None = None
     against: int | float | None = None
     undecided: Sequence[Condition] = ()
@@ -254,7 +276,7 @@ class Count:
 
     def threshold(self) -> str:
         """The bounds and the number needed in words."""
-        bounds = "; ".join(f"{c.name} {c.bound}".strip() for c in self.conditions)
+        bounds = "; ".join(f"{c.name} {c.bound}".strip() for c in several(self.conditions))
         return (
             f"{bounds} in {'every unit' if self.need is None else f'>= {self.need:g}'}{_groups_in_words(self.groups)}"
         )
@@ -262,7 +284,7 @@ class Count:
     def form(self) -> dict[str, Any]:
         """The rule as data."""
         return {
-            "conditions": [condition.form() for condition in self.conditions],
+            "conditions": [condition.form() for condition in several(self.conditions)],
             "need": self.need,
             **({"against": self.against} if self.against is not None else {}),
             **({"undecided": [condition.form() for condition in self.undecided]} if self.undecided else {}),
@@ -274,7 +296,7 @@ class Count:
         held: dict[tuple[str, str], bool] = {}
         open_units: set[tuple[str, str]] = set()
         seen, every = list[set[tuple[str, str]]](), Values()
-        for condition in self.conditions:
+        for condition in several(self.conditions):
             values = [v for v in condition.measure(results) if look.groups is None or v.group in look.groups]
             every += values
             seen.append({(v.group, v.unit) for v in values})
@@ -391,7 +413,7 @@ class Interval:
     """The t interval of the mean over units lies inside the bound (reproduced) or outside it (refuted).
 
     Args:
-        measure: one value per unit.
+        measure: one value per unit; or a condition, which brings its bound: `Interval(a - b > 0)`.
         bound: one-sided, e.g. `above(0)`, or a band, e.g. `between(-0.15, 0.15)`.
         clusters: units are named "seed, ..." and nested in seeds, which are then the units that decide.
         name: what is measured, for the page.
@@ -404,8 +426,8 @@ class Interval:
         level: the level of each look, where it is registered; 0.0195 for one of three looks and 0.05 for one look else.
     """
 
-    measure: Measured
-    bound: Bound
+    measure: Measured | Condition
+    bound: Bound = ANY
     clusters: bool = False
     name: str = ""
     groups: Groups = "all"
@@ -416,10 +438,13 @@ class Interval:
     level: float | None = None
     label = "interval"
 
+    def __post_init__(self) -> None:
+        _take_apart(self)
+
     @property
     def conditions(self) -> list[Condition]:
         """What it measures, with its bound."""
-        return [Condition(self.measure, self.bound, self.name)]
+        return [Condition(self.measure, self.bound, self.name)]  # type: ignore[arg-type]
 
     @property
     def widened(self) -> Bound:
@@ -436,7 +461,7 @@ class Interval:
     def form(self) -> dict[str, Any]:
         """The rule as data."""
         return {
-            "conditions": [condition.form() for condition in self.conditions],
+            "conditions": [condition.form() for condition in several(self.conditions)],
             "groups": self.groups,
             **({"clusters": True} if self.clusters else {}),
             **({"against": self.against.form()} if self.against is not None else {}),
@@ -449,7 +474,7 @@ class Interval:
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Judge each group; the group that decides is the headline."""
         look = look or Look()
-        groups = _by_group(as_measure(self.measure)(results), look)
+        groups = _by_group(self.conditions[0].measure(results), look)
         if self.pool:
             groups = {"": _pooled(groups)} if groups else {}
         if not groups:
@@ -643,22 +668,25 @@ class Mean:
     read on the units of the look at hand.
 
     Args:
-        measure: one value per unit.
+        measure: one value per unit; or a condition, which brings its bound.
         bound: what the mean must keep.
         name: what is measured, for the page.
         groups: how many groups must hold.
     """
 
-    measure: Measured
-    bound: Bound
+    measure: Measured | Condition
+    bound: Bound = ANY
     name: str = ""
     groups: Groups = "all"
     label = "mean"
 
+    def __post_init__(self) -> None:
+        _take_apart(self)
+
     @property
     def conditions(self) -> list[Condition]:
         """What it measures, with its bound."""
-        return [Condition(self.measure, self.bound, self.name)]
+        return [Condition(self.measure, self.bound, self.name)]  # type: ignore[arg-type]
 
     def threshold(self) -> str:
         """The bound in words."""
@@ -666,12 +694,12 @@ class Mean:
 
     def form(self) -> dict[str, Any]:
         """The rule as data."""
-        return {"conditions": [condition.form() for condition in self.conditions], "groups": self.groups}
+        return {"conditions": [condition.form() for condition in several(self.conditions)], "groups": self.groups}
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Compare each group's mean."""
         look = look or Look()
-        groups = _by_group(as_measure(self.measure)(results), look)
+        groups = _by_group(self.conditions[0].measure(results), look)
         if not groups:
             return Finding("untested", note="nothing measured")
         runs = _runs([v for values in groups.values() for v in values])
@@ -699,9 +727,13 @@ class Mean:
 
 @dataclass(frozen=True)
 class Report:
-    """Numbers that are shown and not judged."""
+    """Numbers that are shown and not judged.
 
-    conditions: Sequence[Condition]
+    Args:
+        conditions: what is shown, one or several; their bounds say nothing.
+    """
+
+    conditions: Conditions
     label = "report"
     groups: Groups = "all"
 
@@ -711,12 +743,12 @@ class Report:
 
     def form(self) -> dict[str, Any]:
         """What is shown, as data."""
-        return {"conditions": [condition.form() for condition in self.conditions]}
+        return {"conditions": [condition.form() for condition in several(self.conditions)]}
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """The mean of each condition's values."""
         details, runs, n = list[dict[str, Any]](), set[str](), 0
-        for condition in self.conditions:
+        for condition in several(self.conditions):
             values = condition.measure(results)
             n += len(values)
             runs.update(signature for v in values for signature in v.runs)
@@ -776,13 +808,13 @@ class Check:
     @property
     def conditions(self) -> list[Condition]:
         """What it measures, with the bounds, whatever its kind."""
-        return list(self.kind.conditions)
+        return several(self.kind.conditions)
 
     @property
     def measures(self) -> list[Measure]:
         """What it measures."""
         undecided = self.kind.undecided if isinstance(self.kind, Count) else ()
-        return [as_measure(condition.measure) for condition in (*self.kind.conditions, *undecided)]
+        return [as_measure(condition.measure) for condition in (*several(self.kind.conditions), *undecided)]
 
     @property
     def reads(self) -> list[Read]:

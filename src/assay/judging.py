@@ -60,7 +60,7 @@ def judge(
         "claims": [_claim(claim, rows) for claim in claims],
         "checks": rows,
         "code": _code(rows),
-        **_cost(results, checks),
+        **_cost(results, checks, judged),
     }
 
 
@@ -421,7 +421,7 @@ def _code(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _cost(results: Results, checks: Sequence[Check]) -> dict[str, Any]:
+def _cost(results: Results, checks: Sequence[Check], judged: Mapping[str, Judged]) -> dict[str, Any]:
     """CPU minutes of one look and, at most, of all looks, from what the runs took; nothing where that is not known."""
     hours = results.facts.get("hours")
     if not hours or "seconds" not in results.runs.columns:
@@ -431,11 +431,11 @@ def _cost(results: Results, checks: Sequence[Check]) -> dict[str, Any]:
     look = 60 * sum(row["CPU-hours"] for row in hours) - more
     times: dict[str, float] = {}  # by run, how many times its seconds the further looks take
     for check in checks:
-        units = registered_units(check, results)
-        for read in check.reads if units is not None and check.looks > 1 else ():
+        units = judged[check.id].units
+        for read in check.reads if units else ():
             seeds = len(results.seeds(read.experiment))
-            if seeds > 1 and units is not None:
-                factor = max(0.0, units * statistics.LOOKS[check.looks - 1] / seeds - 1)
+            if seeds > 1:
+                factor = max(0.0, units[-1] / seeds - 1)
                 for signature in _rows_read(results, read).filter(pl.col("registered"))["signature"]:
                     times[signature] = max(times.get(signature, 0.0), factor)
     seconds = dict(zip(runs["signature"], runs["seconds"], strict=True))
