@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from assay import compose, places
+from assay import compose, places, yamlfile
 from assay.errors import UserError, unknown
 from assay.parts import check_paper
 
@@ -178,12 +178,9 @@ class Study(_Strict):
         Raises:
             UserError: an unknown paper, or a configuration with a wrong key or type.
         """
-        import yaml
-
-        text = (places.CONF / "paper" / f"{check_paper(slug)}.yaml").read_text()
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yamlfile.load(places.CONF / "paper" / f"{check_paper(slug)}.yaml")
         # YAML 1.1 reads 1e-3 as text; OmegaConf and everyone else reads a number.
-        return cls.parse(_numbers(yaml.load(text, Loader=loader)), f"conf/paper/{slug}.yaml")  # noqa: S506
+        return cls.parse(_numbers(content), f"conf/paper/{slug}.yaml")
 
     @classmethod
     def parse(cls, content: Any, where: str) -> Study:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from assay import places
+from assay import places, yamlfile
 from assay.errors import UserError, unknown
 
 SECRET = re.compile(r"(key|token|secret|passw\w*)\w*\s*=", re.IGNORECASE)
@@ -147,7 +147,7 @@ def load(name: str) -> Profile:
     known = {path.stem: path for path in folder().glob("*.yaml")}
     if name not in known:
         raise unknown("profile", name, known)
-    return parse(_yaml(known[name]), f"slurm/profiles/{name}.yaml")
+    return parse(yamlfile.load(known[name]) or {}, f"slurm/profiles/{name}.yaml")
 
 
 def parse(content: Any, where: str) -> Profile:
@@ -159,18 +159,9 @@ def parse(content: Any, where: str) -> Profile:
 def needs_of(paper: str, scale: str) -> Needs:
     """What a paper's runs need at a scale, from `slurm/needs.yaml`."""
     path = places.ROOT / "slurm" / "needs.yaml"
-    content = _yaml(path) if path.exists() else {}
+    content = yamlfile.load(path) or {} if path.exists() else {}
     found: Needs = _checked(Needs, (content.get(paper) or {}).get(scale) or {}, f"slurm/needs.yaml: {paper}.{scale}")
     return found
-
-
-def _yaml(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.relative_to(places.ROOT)}: {' '.join(str(error).split())}") from None
 
 
 def _checked(kind: type[BaseModel], content: Any, where: str) -> Any:
