@@ -34,7 +34,7 @@ def parse(text: str, where: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _see_that_keys_differ(loader, node, where, set())
+        _merge(loader, node, where, {})
         return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise UserError(f"{where}: {' '.join(str(error).split())}") from None
@@ -42,27 +42,46 @@ def parse(text: str, where: str) -> Any:
         loader.dispose()
 
 
-def _see_that_keys_differ(loader: Any, node: Any, where: str, seen: set[int]) -> None:
+def _merge(loader: Any, node: Any, where: str, done: dict[int, dict[Any, Any]]) -> dict[Any, Any]:
+    """See that the keys of all mappings below a node differ, and put in what they merge; the node's pairs by key.
+
+    PyYAML merges, too, but gives a key of one letter the value that was to be overridden (6.0.4).
+    """
     import yaml
 
-    if id(node) in seen or isinstance(node, yaml.ScalarNode):  # an anchor's node stands in several places
-        return
-    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        return {}
+    if id(node) in done:  # an anchor's node stands in several places
+        return done[id(node)]
+    done[id(node)] = pairs = dict[Any, Any]()
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _see_that_keys_differ(loader, item, where, seen)
-        return
-    first: dict[Any, int] = {}
+            _merge(loader, item, where, done)
+        return pairs
+    own: dict[Any, Any] = {}
     for key, value in node.value:
-        plain = isinstance(key, yaml.ScalarNode)
-        # `<<` and `=` have tags of their own, for which there is no value
-        name = key.value if plain and key.value in ("<<", "=") else loader.construct_object(key, deep=True)
-        line = key.start_mark.line + 1
-        if isinstance(name, Hashable):
-            if name in first:
-                shown = key.value if plain else name
+        merges = key.tag == "tag:yaml.org,2002:merge"
+        name = "<<" if merges else loader.construct_object(key, deep=True)
+        if not isinstance(name, Hashable):
+            raise UserError(f"{where}, line {key.start_mark.line + 1}: a key must be plain, not {name}")
+        if name in own:
+            first = own[name][0].start_mark.line + 1
+            shown = getattr(key, "value", name)
+            raise UserError(
+                f"{where}, line {key.start_mark.line + 1}: '{shown}' stands there a second time (first in line {first})"
+            )
+        own[name] = (key, value)
+        _merge(loader, value, where, done)
+        if merges:
+            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            if not all(isinstance(source, yaml.MappingNode) for source in sources):
                 raise UserError(
-                    f"{where}, line {line}: '{shown}' stands there a second time (first in line {first[name]})"
+                    f"{where}, line {key.start_mark.line + 1}: '<<' takes keys and values, or a list of such"
                 )
-            first[name] = line
-        _see_that_keys_differ(loader, value, where, seen)
+            for source in sources:
+                for merged, pair in done[id(source)].items():
+                    pairs.setdefault(merged, pair)  # the first of several sources wins
+    own.pop("<<", None)
+    pairs |= own
+    node.value = list(pairs.values())
+    return pairs

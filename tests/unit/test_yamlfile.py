@@ -21,6 +21,8 @@ from assay.study import Study
         ("0.1: a\n1e-1: b\n1: c\n1.0: d\n", r"line 4: '1.0'"),
         ("on: 1\nyes: 2\n", r"line 2: 'yes'"),
         ("a: [1\nb: 2\n", r"f.yaml: .*expected"),
+        ("a: 1\n<<: 3\n", r"line 2: '<<' takes keys and values"),
+        ("[1, 2]: 3\n", r"line 1: a key must be plain"),
     ],
 )
 def test_what_stands_twice_or_is_no_yaml(text, message):
@@ -29,13 +31,11 @@ def test_what_stands_twice_or_is_no_yaml(text, message):
 
 
 def test_merges_and_anchors():
-    text = "a: &a {k: 1, l: [1, 2]}\nb: &b {<<: *a, k: 2}\nc: {<<: *b, m: 3}\nd: *a\n"
-    assert yamlfile.parse(text, "f") == {
-        "a": {"k": 1, "l": [1, 2]},
-        "b": {"k": 2, "l": [1, 2]},
-        "c": {"k": 2, "l": [1, 2], "m": 3},
-        "d": {"k": 1, "l": [1, 2]},
-    }
+    text = "a: &a {k: 1, l: [1, 2]}\nb: &b {<<: *a, k: 2}\nc: {m: 3, <<: [*b, *a], l: 4}\nd: *a\ne: {<<: *b}\n"
+    a, b = {"k": 1, "l": [1, 2]}, {"k": 2, "l": [1, 2]}
+    found = yamlfile.parse(text, "f")
+    assert found == {"a": a, "b": b, "c": {"k": 2, "l": 4, "m": 3}, "d": a, "e": b}
+    assert list(found["c"]) == ["k", "l", "m"]  # what is merged comes first, and keeps its place where it is overridden
     assert yamlfile.parse("", "f") is None
     assert yamlfile.parse("a: \N{GREEK SMALL LETTER ALPHA}", "f") == {"a": "\N{GREEK SMALL LETTER ALPHA}"}
 
