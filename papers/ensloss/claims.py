@@ -101,7 +101,7 @@ def winners(results: Results, experiment: str) -> dict[tuple[str, str], tuple[fl
         per = row["per"]
         if row["winner"] is None or per.get("model.depth", 3) != 3:
             continue
-        best = max(candidate["score"] for candidate in row["candidates"])
+        best = max(c["score"] for c in row["candidates"] if c["score"] is not None)  # none where it diverged
         found[per["arm"], per[AXIS[experiment]]] = (row["winner"]["optimizer.lr"], best)
     return found
 

@@ -290,6 +290,7 @@ def _dry_run(session: Session, workers: int) -> None:
             console.print(
                 f"the first look takes more than {MOST_MINUTES} minutes on two cores: {clock(total.look / 2)}"
             )
+    _warn(plan)
 
 
 MOST_MINUTES = 10
@@ -298,6 +299,11 @@ MOST_MINUTES = 10
 
 def _cpu(seconds: float) -> str:
     return f"{seconds / 60:.1f} CPU minutes"
+
+
+def _warn(plan: Any) -> None:
+    for line in plan.warnings:
+        _console().print(f"note: {line}", markup=False, soft_wrap=True)
 
 
 def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
@@ -384,6 +390,7 @@ def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
     states = session.states(plan)
     counts = session.counts(plan, states)
     open_runs = session.todo(plan, states) or plan.blocked
+    _warn(plan)
     if open_runs:
         seconds, guesses = estimate(session, plan, states)
         about = "" if guesses == len(open_runs) else f", about {clock(seconds / size)} on {size} workers"
@@ -415,7 +422,7 @@ def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
 def _conclude(
     session: Session, whole: Session, swept: Any, verdicts: Mapping[str, Any], computed: int, seconds: float
 ) -> None:
-    """Show what a sweep came to; failed runs and broken checks are one line and exit code 1."""
+    """Show what a sweep came to; what failed, has no winner or could not be judged is one line and exit code 1."""
     from assay.finished import remember
     from assay.judging import errors
     from assay.progress import clock
@@ -430,16 +437,22 @@ def _conclude(
     elif not swept.plan.blocked and all(state == "done" for state in swept.states.values()):
         remember(session, whole.store.signatures() & set(whole.whole().runs))
     failed = [(signature, state) for signature, state in swept.states.items() if state == "failed"]
+    lines = []
     if failed:
         where = swept.plan.where()
         from assay.reproduce import cell_name
 
         names = "; ".join(f"{signature} ({cell_name(where[signature][0])})" for signature, _ in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-        raise RunFailed(f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.")
+        waiting = sum(1 for cell in swept.plan.blocked if not cell.dead_end)
+        held = f" {waiting} wait for them." if waiting else ""
+        lines = [f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.{held}"]
+    lines += swept.plan.dead_ends
     broken = errors(verdicts)
     if broken:
-        raise RunFailed(f"{len(broken)} of {len(verdicts['checks'])} checks could not be judged: {'; '.join(broken)}")
+        lines.append(f"{len(broken)} of {len(verdicts['checks'])} checks could not be judged: {'; '.join(broken)}")
+    if lines:
+        raise RunFailed(" ".join(lines))
 
 
 def _tell_next_look(further: Session, verdicts: Mapping[str, Any]) -> None:
@@ -472,6 +485,7 @@ def _sweep_on_slurm(session: Session, profile_name: str, detach: bool) -> Any:
     plan = session.plan()
     states = session.states(plan)
     open_runs = session.todo(plan, states)
+    _warn(plan)
     cluster.see_that_it_fits(profile, session.paper, session.scale, open_runs)
     if open_runs or plan.blocked:
         console.print(f"{session.paper} ({session.scale}): {_words(session.counts(plan, states))}")

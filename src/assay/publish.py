@@ -28,6 +28,8 @@ def publish(session: Session) -> list[Path]:
     check_paper_is_sound(session.paper)
     plan = session.whole()
     states = session.states(plan)
+    if plan.dead_ends:
+        raise UserError("; ".join(plan.dead_ends))
     open_runs = [s for s, state in states.items() if state != "done"]
     if open_runs or plan.blocked or not plan.runs:
         raise UserError(

@@ -7,6 +7,7 @@ everything else that the command line shows (status, report, attest) is computed
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import time
 import traceback
@@ -101,6 +102,8 @@ class Session:
 
     def _score(self, signature: str, name: str) -> float | None:
         record = self.store.read(signature)
+        if record is not None and self.diverged(record):
+            return math.nan
         if record is None or record.status != "done" or self.state(record.config, record) != "done":
             return None
         if name not in record.scalars:
@@ -124,9 +127,21 @@ class Session:
             return "done"
         return "done" if self.keep_stale else "stale"
 
+    def diverged(self, record: Record) -> bool:
+        """Whether a run has left the finite numbers, with the code as it is now."""
+        if record.status != "failed" or (record.failure or {}).get("class") != "nan":
+            return False
+        return self.state(record.config, replace(record, status="done")) == "done"
+
     def states(self, plan: Plan) -> dict[str, State]:
-        """The state of every run of a plan."""
-        return {signature: self.state(run.config, self.store.read(signature)) for signature, run in plan.runs.items()}
+        """The state of every run of a plan; a candidate of a selection that diverged is done: it has lost."""
+        candidates = plan.candidates()
+        found: dict[str, State] = {}
+        for signature, run in plan.runs.items():
+            record = self.store.read(signature)
+            lost = record is not None and signature in candidates and self.diverged(record)
+            found[signature] = "done" if lost else self.state(run.config, record)
+        return found
 
     def todo(self, plan: Plan, states: Mapping[str, State], tried: Iterable[str] = ()) -> list[Run]:
         """Runs to do now: missing, stale or failed, not tried before in this sweep, with everything they need done."""

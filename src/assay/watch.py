@@ -71,9 +71,10 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to run and no one is at work."""
+        """Whether nothing can run and no one is at work; what waits for a failed run, or for no winner, cannot."""
         left = sum(state not in ("done", "failed") for state in self.states.values())
-        return not self.plan.blocked and not left and not self.busy
+        waiting = "failed" not in self.states.values() and any(not cell.dead_end for cell in self.plan.blocked)
+        return not waiting and not left and not self.busy
 
     def line(self) -> str:
         """The state in one line."""

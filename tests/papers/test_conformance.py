@@ -46,6 +46,12 @@ def test_composes_at_every_scale(paper):
             assert compose.signature(run.config) == run.signature
 
 
+def test_arms_differ(paper):
+    """In some cell at least; at smoke scale a shortened selection may make two arms one."""
+    for scale in ("desk", "paper"):
+        assert planned(paper, scale).twins == []
+
+
 def test_claims_and_checks_fit_together(paper):
     module, study = parts.paper_module(paper, "claims"), Study.of(paper)
     assert problems(module.CLAIMS, module.CHECKS, study) == []

@@ -34,7 +34,10 @@ def call(monkeypatch, capsys, *words):
         (["reproduce", "lion_k", "--workers", "-1"], "--workers -1: expected zero or more"),
         (["reproduce", "lion_k", "--launcher", "slrm"], "unknown launcher 'slrm'"),
         (["reproduce", "lion_k", "optimizer.lr=1"], "'optimizer.lr': a registered study changes in its trainer only"),
-        (["reproduce", "lion_k", "trainer=gpuu"], "lion_k/exact (desk): unknown trainer 'gpuu': did you mean gpu"),
+        (
+            ["reproduce", "lion_k", "trainer=gpuu"],
+            "lion_k/exact (desk): arm main: unknown trainer 'gpuu': did you mean gpu",
+        ),
         (["reproduce", "lion_k", "loss._target_=os.system"], "'loss._target_=os.system': parts are chosen by their"),
         (["reproduce", "lion_k", "--sede", "3"], "No such option"),
         (["reproduce"], "Missing argument"),

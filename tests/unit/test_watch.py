@@ -25,7 +25,8 @@ class Sweep:
 
     def whole(self):
         self.planned += 1
-        return SimpleNamespace(blocked=self.blocked, runs=dict(self.of_runs))
+        blocked = [SimpleNamespace(dead_end=why) for why in self.blocked]
+        return SimpleNamespace(blocked=blocked, runs=dict(self.of_runs))
 
     @property
     def store(self):
@@ -71,7 +72,7 @@ def test_it_judges_when_there_is_something_new_and_draws_a_tenth_of_the_time(swe
 
 
 def test_it_plans_again_only_while_something_is_blocked(sweep):
-    sweep.blocked = ["c"]
+    sweep.blocked = [""]
     seen = module.Watch(sweep, now=lambda: sweep.now)
     seen.look()
     assert sweep.planned == 2 and not seen.ended
@@ -118,3 +119,16 @@ def test_it_tells_what_changes_and_ends(sweep, terminal):
             "1 of 2 runs done, no one is at work on it; 1 untested",
             "2 of 2 runs done; C1 reproduced",
         ]
+
+
+def test_it_ends_where_a_selection_has_no_winner_or_waits_for_a_failed_run(sweep):
+    sweep.of_runs, sweep.blocked = {"a": "done"}, ["all 2 candidates diverged"]
+    seen = module.Watch(sweep, now=lambda: sweep.now)
+    seen.look()
+    assert seen.ended
+    sweep.of_runs, sweep.blocked = {"a": "failed", "b": "missing"}, [""]
+    seen.look()
+    assert not seen.ended
+    sweep.of_runs = {"a": "failed", "b": "done"}
+    seen.look()
+    assert seen.ended

@@ -120,4 +120,5 @@ def follow(found: Sweep) -> str:
         jobs = sorted({task.partition("_")[0] for task in launcher.on_the_way.values()})
         return f"{len(launcher.on_the_way)} runs on their way; next: {submit_follower(found, profile, jobs)}"
     write_report(Session(about["paper"], about["scale"], outputs=found.store.folder.parent))
-    return f"judged; {sum(1 for state in swept.states.values() if state == 'done')} of {len(swept.states)} runs done"
+    done = sum(1 for state in swept.states.values() if state == "done")
+    return "; ".join([f"judged; {done} of {len(swept.states)} runs done", *swept.plan.dead_ends])

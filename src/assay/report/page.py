@@ -208,11 +208,15 @@ def _selections(results: Results) -> list[dict[str, Any]]:
                     {
                         "values": [row.get("values", {}).get(key) for key in keys],
                         "score": row.get("score"),
+                        "diverged": row.get("diverged", 0),
+                        "widened": row.get("widened", 0),
                         "won": stage.get("winner") is not None and row.get("values") == stage["winner"],
                     }
                     for row in rows
                 ],
                 "winner": stage.get("winner"),
+                "widened": any(row.get("widened") for row in rows),
+                "on_edge": stage.get("on_edge", False),
             })  # fmt: skip
     return found
 
