@@ -42,5 +42,5 @@ def as_column(level: Any) -> Any:
 
 
 def level_text(level: Any) -> str:
-    """A level as text, for columns that cannot hold it otherwise."""
-    return level if isinstance(level, str) else json.dumps(level, default=str)
+    """A level as text, for a column that holds levels of several types."""
+    return json.dumps(level, default=str) if isinstance(level, (bool, list, dict)) or level is None else str(level)

@@ -18,8 +18,8 @@ import polars as pl
 
 from assay import statistics
 from assay.claims import Check, Claim, Count, Exact, Finding, Interval, Look, Mean, Report, Verdict, demanded
-from assay.measures import Read, results_at
-from assay.results import Expected, Results
+from assay.measures import Read
+from assay.results import Expected, Results, at_level
 
 if TYPE_CHECKING:
     from assay.study import Study
@@ -240,7 +240,7 @@ def _rows_read(results: Results, read: Read) -> pl.DataFrame:
         frame = frame.filter(pl.col("arm").is_in(read.arms))
     for axis, levels in read.levels:
         if axis in frame.columns:
-            frame = pl.concat([results_at(frame, axis, level) for level in levels])
+            frame = pl.concat([at_level(frame, axis, level) for level in levels])
     return frame
 
 

@@ -985,6 +985,8 @@ def rows(
     """The rows of an experiment in a table, of some arms, at some levels."""
     import polars as pl
 
+    from assay.results import at_level
+
     one = {axis: levels[0] for axis, levels in where if len(levels) == 1}
     arm = arms[0] if arms is not None and len(arms) == 1 else None
     frame = results.of(experiment, table, arm, **one)
@@ -996,15 +998,8 @@ def rows(
         if len(levels) > 1:
             if axis not in frame.columns:
                 raise KeyError(f"{experiment}: no column '{axis}' in {table}; there is {sorted(frame.columns)}")
-            frame = pl.concat([results_at(frame, axis, level) for level in levels])
+            frame = pl.concat([at_level(frame, axis, level) for level in levels])
     return frame
-
-
-def results_at(frame: pl.DataFrame, axis: str, level: Any) -> pl.DataFrame:
-    """The rows at one level of an axis."""
-    import polars as pl
-
-    return frame.filter(pl.col(axis).is_null() if level is None else pl.col(axis) == level)
 
 
 def columns(names: Columns) -> tuple[str, ...]:

@@ -25,7 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from assay.columns import check_name
 from assay.data.base import Data
+from assay.errors import UserError
 from assay.lightning import pl
 from assay.losses.base import Loss
 from assay.registry import Registry
@@ -87,6 +89,7 @@ class PaperModule(pl.LightningModule):
         default_parts: what is chosen for a kind that the configuration leaves open.
         alone: the module measures times; no other run is at work on the machine meanwhile.
         device_free: the module computes in numpy; it runs on the CPU whatever the trainer's device.
+        unit_axes: columns of units that tell several rows of one unit apart (a time, a noise level); text does always.
 
     Attributes set by `attach`:
         seeds: the run's named random axes.
@@ -102,6 +105,7 @@ class PaperModule(pl.LightningModule):
     default_parts: ClassVar[Mapping[str, str]] = {"schedule": "constant"}
     alone: ClassVar[bool] = False
     device_free: ClassVar[bool] = False
+    unit_axes: ClassVar[tuple[str, ...]] = ()
 
     team: Team | None = None
     data: Data
@@ -118,6 +122,7 @@ class PaperModule(pl.LightningModule):
         self.curves: dict[str, Curve] = {}
         self.artefacts: dict[str, Mapping[str, Any]] = {}
         self._tracked: dict[str, float] = {}
+        self._units: set[Any] = set()
 
     # -- what a paper fills in ------------------------------------------------------------------------------------
 
@@ -154,19 +159,50 @@ class PaperModule(pl.LightningModule):
         return self.budget.total(len(self.data.train) if "data" in self.takes else None)
 
     def scalar(self, name: str, value: float | Tensor) -> None:
-        """Record a final measurement."""
+        """Record a final measurement.
+
+        Raises:
+            UserError: the name is one of the tables' own, or is there already.
+        """
+        check_name("a scalar", name)
+        if name in self.scalars:
+            raise UserError(f"the scalar '{name}' is written twice")
         self.scalars[name] = float(value)
 
     def unit(self, unit: str | int, **values: str | float) -> None:
-        """Record one replicated thing (a problem, a data set, an architecture): its id, named axes and values."""
-        self.units.append({"unit": str(unit), **{key: _plain_number(value) for key, value in values.items()}})
+        """Record one replicated thing (a problem, a data set, an architecture): its id, named axes and values.
+
+        Raises:
+            UserError: a column's name is one of the tables' own, or the unit is there already on the same axes, which
+                are its text and `unit_axes`.
+        """
+        for key in values:
+            check_name("a unit's column", key)
+        row = {"unit": str(unit), **{key: _plain_number(value) for key, value in values.items()}}
+        if len(self._units) < len(self.units):  # those of a checkpoint
+            self._units = {self._place(known) for known in self.units}
+        if self._place(row) in self._units:
+            axes = "".join(f", {key} {value}" for key, value in self._place(row)[1:])
+            raise UserError(f"the unit '{unit}'{axes} is written twice; what tells its rows apart goes into unit_axes")
+        self._units.add(self._place(row))
+        self.units.append(row)
+
+    def _place(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        axes = sorted((key, value) for key, value in row.items() if isinstance(value, str) or key in self.unit_axes)
+        return ("unit", row["unit"]), *(pair for pair in axes if pair[0] != "unit")
 
     def track(self, name: str, value: float | Tensor) -> None:
         """Note a number that `advance` computes anyway, to be put on the curve at the next measurement."""
         self._tracked[name] = value  # type: ignore[assignment]
 
     def arrays(self, name: str, **arrays: Any) -> None:
-        """Keep arrays as an artefact that other runs can need."""
+        """Keep arrays as an artefact that other runs can need.
+
+        Raises:
+            UserError: the name is there already.
+        """
+        if name in self.artefacts:
+            raise UserError(f"the arrays '{name}' are written twice")
         self.artefacts[name] = arrays
 
     # -- the machinery --------------------------------------------------------------------------------------------
@@ -215,9 +251,15 @@ class PaperModule(pl.LightningModule):
     def take_measurement(self) -> dict[str, float]:
         """Measure now, append to the curves and return the values."""
         tracked = {name: float(value) for name, value in self._tracked.items()}
-        values = {**tracked, **{name: float(value) for name, value in self.measure().items()}}
+        measured = {name: float(value) for name, value in self.measure().items()}
+        for name in measured:
+            if name in tracked:
+                raise UserError(f"the curve '{name}' is both tracked and measured")
+        values = {**tracked, **measured}
         self._tracked.clear()
         for name, value in values.items():
+            if name not in self.curves:
+                check_name("a curve", name)
             curve = self.curves.setdefault(name, Curve())
             curve.step.append(self.steps_done)
             curve.value.append(value)
