@@ -93,8 +93,8 @@ def of_network(number: Callable[[Look], float], column: str = "unexplained", gro
         if frame.is_empty() or column not in frame.columns:
             return []
         for (seed,), rows in sorted(frame.group_by(["seed"])):
-            last = rows["step"].max()
-            table = {(r["unit"], r["sigma"], r["step"]): r[column] for r in rows.iter_rows(named=True)}
+            last = rows["at_step"].max()
+            table = {(r["unit"], r["sigma"], r["at_step"]): r[column] for r in rows.iter_rows(named=True)}
 
             def look(
                 reference: str, sigma: float, step: int | None = None, table: Any = table, last: Any = last
