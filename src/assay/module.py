@@ -251,11 +251,7 @@ class PaperModule(pl.LightningModule):
     def take_measurement(self) -> dict[str, float]:
         """Measure now, append to the curves and return the values."""
         tracked = {name: float(value) for name, value in self._tracked.items()}
-        measured = {name: float(value) for name, value in self.measure().items()}
-        for name in measured:
-            if name in tracked:
-                raise UserError(f"the curve '{name}' is both tracked and measured")
-        values = {**tracked, **measured}
+        values = {**tracked, **{name: float(value) for name, value in self.measure().items()}}
         self._tracked.clear()
         for name, value in values.items():
             if name not in self.curves:

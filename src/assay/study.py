@@ -120,13 +120,13 @@ class Experiment(Strict):
         here = self.at(scale).select
         return self.select if here is None else here
 
-    def places(self, scale: str, arm: str) -> list[int]:
+    def positions(self, scale: str, arm: str) -> list[int]:
         """Where the stages of an arm stand among all selection stages of a scale."""
         return [i for i, stage in enumerate(self.selections(scale)) if not stage.arms or arm in stage.arms]
 
     def stages(self, scale: str, arm: str) -> list[Select]:
         """The selection stages of an arm at a scale."""
-        return [self.selections(scale)[i] for i in self.places(scale, arm)]
+        return [self.selections(scale)[i] for i in self.positions(scale, arm)]
 
 
 class Study(Strict):
@@ -439,7 +439,7 @@ class _Planner:
             config = self.config(arm, axes, [*layers, *(stage.candidates()[0] for stage in stages)], seeds[0], {})
             own = arms.setdefault(arm, [repr([stage.model_copy(update={"arms": []}) for stage in stages])])
             own.append(repr(sorted(axes.items())) + compose.signature(config))
-            chosen = self.winners(name, experiment, arm, axes, experiment.places(self.scale, arm))
+            chosen = self.winners(name, experiment, arm, axes, experiment.positions(self.scale, arm))
             for seed in seeds:
                 run: str | _Open
                 if isinstance(chosen, _Open):
@@ -505,12 +505,12 @@ class _Planner:
         return found[0]
 
     def winners(
-        self, name: str, experiment: Experiment, arm: str, axes: Mapping[str, Any], places: Sequence[int]
+        self, name: str, experiment: Experiment, arm: str, axes: Mapping[str, Any], positions: Sequence[int]
     ) -> dict[str, Any] | _Open:
         """The values that all stages choose for a cell, unless one cannot tell (yet); the last is the outermost."""
-        if not places:
+        if not positions:
             return {}
-        *inner, place = places
+        *inner, place = positions
         winner = self.decide(name, experiment, arm, axes, place)
         if isinstance(winner, _Open):
             return winner
@@ -547,7 +547,7 @@ class _Planner:
                     continue
                 for other, cell, layers in peers:
                     at = {**cell, **candidate.values}
-                    inner = [i for i in experiment.places(self.scale, other) if i < place]
+                    inner = [i for i in experiment.positions(self.scale, other) if i < place]
                     deeper = self.winners(name, experiment, other, at, inner)
                     for seed in stage.seeds.list():
                         if isinstance(deeper, _Open) and deeper.why:  # nothing that goes with it stays finite
@@ -566,7 +566,7 @@ class _Planner:
                             candidate.scores.append(self.scores(run, stage.by))
             if not search.widen(whole):
                 break
-        depth = experiment.places(self.scale, arm).index(place) + 1
+        depth = experiment.positions(self.scale, arm).index(place) + 1
         winner = search.winner
         row = {
             "stage": depth, "by": stage.by, "mode": stage.mode, "per": per,
@@ -591,9 +591,9 @@ class _Planner:
         """
         stages = experiment.selections(self.scale)
         for arm, cell, layers in self.cells_of(name):
-            if place not in experiment.places(self.scale, arm):
+            if place not in experiment.positions(self.scale, arm):
                 continue
-            later = [stages[i].candidates() for i in experiment.places(self.scale, arm) if i > place]
+            later = [stages[i].candidates() for i in experiment.positions(self.scale, arm) if i > place]
             mine: list[list[dict[str, Any]]] = []
             for candidates in later:
                 kept: list[dict[str, Any]] = []

@@ -109,7 +109,7 @@ def _check_stage(experiment: Experiment, scale: str, place: int, at: str) -> Non
         for arm in arms:
             if key in experiment.arms_at(scale)[arm]:
                 raise UserError(f"{said} is set by arm {arm}, too")
-            if any(key in stages[i].over for i in experiment.places(scale, arm) if i != place):
+            if any(key in stages[i].over for i in experiment.positions(scale, arm) if i != place):
                 raise UserError(f"{said} is chosen for arm {arm} by another stage, too")
     for key, widen in stage.widen.items():
         said = f"{at}.widen: {key}"

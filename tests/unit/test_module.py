@@ -76,13 +76,6 @@ def test_names_of_the_tables_columns_are_refused(name):
         module.take_measurement()
 
 
-def test_a_curve_has_one_source():
-    module = Paths()
-    module.track("loss", 2.0)
-    with pytest.raises(UserError, match="the curve 'loss' is both tracked and measured"):
-        module.take_measurement()
-
-
 @pytest.fixture
 def made_up(monkeypatch):
     """A module whose source a test gives."""

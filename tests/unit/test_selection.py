@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from small_run import FIX
@@ -281,6 +283,25 @@ def test_what_says_nothing_of_the_candidate_keeps_the_selection_waiting(session,
     assert [run.config["optimizer"]["lr"] for run in session.todo(plan, session.states(plan))] == [0.3]
 
 
+def test_runs_that_diverge_lose_and_the_sweep_is_complete(tmp_path):
+    from assay import reproduce, runner
+
+    found = study([{"over": {"optimizer.lr": [1e30, 0.1]}, "by": "val/accuracy"}], fix={**BASE, "budget.epochs": 1})
+    session = Session("made_up", "desk", made=found, outputs=tmp_path)
+    done = []
+
+    def launch(runs):
+        for run in runs:
+            done.append(runner.execute(run.config, session.store))
+            yield SimpleNamespace(signature=run.signature, state=done[-1].status, message="")
+
+    swept = reproduce.sweep(session, launch)
+    assert Counter(record.status for record in done) == {"done": 3, "failed": 1}
+    assert set(swept.states.values()) == {"done"} and set(chosen(swept.plan).values()) == {0.1}
+    again = reproduce.sweep(session, launch)
+    assert again.computed == 0 and len(done) == 4
+
+
 def test_a_divergence_of_other_code_is_tried_again(session):
     run = of_rate(session, 0.3)
     session.store.write_failed(run.signature, "older code", run.config, "nan", "nan")
@@ -344,3 +365,11 @@ def test_a_number_of_seeds_is_enough():
 def test_more_seeds_never_reach_those_of_selections():
     with pytest.raises(UserError, match="seed 900 is for selection and for evaluation"):
         make_plan(study([{"over": RATES, "by": "val/accuracy"}]), "desk", lambda s, n: None, seeds=900)
+
+
+def test_the_dry_run_names_arms_that_are_the_same(tmp_path, capsys):
+    from assay import cli
+
+    found = study([], arms={"a": {}, "b": {"model.hidden": [5]}})
+    cli._dry_run(Session("made_up", "desk", made=found, outputs=tmp_path), 1)
+    assert "note: box: arms a, b are the same runs at scale desk" in capsys.readouterr().out

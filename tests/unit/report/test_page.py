@@ -196,3 +196,17 @@ def test_ten_thousand_records_stay_small_and_quick():
     assert time.process_time() - start < 10
     assert len(text.encode()) < 15_000_000
     assert len(json.loads(Reader(text).scripts[0])["signatures"]) == n
+
+
+def test_a_selection_shows_who_diverged_and_what_widening_added(results):
+    rows = [
+        {"values": {"lr": 0.1}, "score": 0.5},
+        {"values": {"lr": 0.3}, "score": None, "diverged": 1, "widened": 1},
+    ]
+    stage = {"stage": 1, "by": "val/accuracy", "mode": "max", "per": {}, "candidates": rows, "winner": {"lr": 0.1}}
+    results = replace(results, selections={"box": [{**stage, "on_edge": True}]})
+    text = Reader(page.html(results, judge(results, [], []), [])).text
+    assert "diverged" in text and "widening 1" in text and "stands on the edge of the grid" in text
+    plain = replace(results, selections={"box": [{**stage, "candidates": rows[:1]}]})
+    text = Reader(page.html(plain, judge(plain, [], []), [])).text
+    assert "diverged" not in text and "added by" not in text and "stands on the edge" not in text
