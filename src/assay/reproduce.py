@@ -21,7 +21,8 @@ from typing import Any, Literal
 from assay import compose, places, tracking
 from assay.errors import UserError
 from assay.records import Lock, Record, Store, write_atomically
-from assay.study import Cell, More, Plan, Run, Seeding, SeedRange, Study, make_plan, seeding, with_needs
+from assay.selection import SeedRange
+from assay.study import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
 
 State = Literal["done", "stale", "failed", "missing", "blocked"]
 
