@@ -91,8 +91,11 @@ def standard_errors(measure: Measure, target: Measure | float = 0.0) -> Measure:
         if len(values) < 2 or not aims:
             return []
         numbers = np.array([v.value for v in values])
-        error = numbers.std(ddof=1) / math.sqrt(len(numbers))
-        z = abs(numbers.mean() - aims[0].value) / error if error > 0 else float("nan")
+        spread = numbers.std(ddof=1)
+        # Where seeds differ by rounding alone there is no error to measure in.
+        z = math.nan
+        if spread > 1e-12 * np.abs(numbers).max():
+            z = abs(numbers.mean() - aims[0].value) / (spread / math.sqrt(len(numbers)))
         return [Value("seeds", float(z), tuple(sorted({run for v in values for run in v.runs})))]
 
     return found

@@ -141,7 +141,10 @@ def spearman(results: Results) -> Values:
 
 
 def partial_spearman(results: Results) -> Values:
-    """The same given e: Pearson's correlation of what is left of the ranks after a line in e, by seed."""
+    """The same given e: Pearson's correlation of what is left of the ranks after a line in e, by seed.
+
+    Not a number where ranks follow e exactly: nothing is left but rounding, and the correlation would be 0/0.
+    """
     found = []
     for seed, (x, y, run) in course(results).items():
         e = np.arange(len(x), dtype=float)
@@ -151,7 +154,9 @@ def partial_spearman(results: Results) -> Values:
 
 
 def _residuals(values: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values - np.polyval(np.polyfit(e, values, 1), e)
+    """What a line in e leaves of values; not numbers where that is rounding."""
+    left = values - np.polyval(np.polyfit(e, values, 1), e)
+    return left if left.std() > 1e-9 * np.abs(values).max() else np.full_like(left, np.nan)
 
 
 def flatter_at_equal_loss(arm: str) -> Measure:
