@@ -34,6 +34,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "small networks, Lorenz to t = 1, for the paper's networks and T = 20"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -33,6 +33,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "problems and sizes of our own; the paper's could not be read"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -36,6 +36,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "the paper's teacher and students, with fewer steps, widths and noise levels"}
+
 CLAIMS = [
     Claim(
         "C1",

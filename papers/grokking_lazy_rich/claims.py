@@ -100,6 +100,8 @@ def by(experiment: str, column: str, names: dict[str, str]) -> list[Condition]:
 
 DELAY = {"crossing/delay": "log10 t_te - log10 t_tr"}
 
+STANDS_FOR = {"desk": "the paper's toy model; 8 × 8 digits for MNIST and transformers"}
+
 CLAIMS = [
     Claim(
         "C1",

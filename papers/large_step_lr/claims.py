@@ -37,6 +37,8 @@ from assay.claims import (
 from assay.results import Results
 from assay.separators import BatchPerceptron, NormalizedBatchPerceptron, NormalizedLRGD, Perceptron, Separator
 
+STANDS_FOR = {"desk": "500 images of Fashion-MNIST pairs for 1,000 to 10,000 of four data sets"}
+
 CLAIMS = [
     Claim(
         "C1",

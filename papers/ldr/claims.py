@@ -32,6 +32,8 @@ from assay.results import Results
 ENTRANTS = ("ce", "cs", "mae", "gce", "sce", "ldr", "aldr")
 """The losses that check 5 ranks; `ldr` and `aldr` with lambda chosen for every setting on noisy validation labels."""
 
+STANDS_FOR = {"desk": "small MLPs on digits and Fashion-MNIST for ALOI to Tiny-ImageNet"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -25,6 +25,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "2,000 systems, 5 trials, heat on nx = 25 for 5,000, 40, nx to 400"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -29,6 +29,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "mixtures in 2 to 64 dimensions and digits for 128, cells and faces"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -32,6 +32,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "an MLP on 3,000 images of Fashion-MNIST for networks on CIFAR-10"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -34,6 +34,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "quadratic programs and a Fashion-MNIST MLP for ImageNet and CIFAR-10"}
+
 CLAIMS = [
     Claim("C1", "Lion with weight decay λ minimises f subject to max |x_i| <= 1/λ", "Theorem 3.1 with K = l1"),
     Claim("C2", "Lion-K minimises f(x) + K*(λx)/λ", "Theorem 3.1"),

@@ -32,6 +32,8 @@ from assay.results import Results
 
 C, BETA = "module.compression", "module.log_beta"
 
+STANDS_FOR = {"desk": "64 messages and 100 episodes for 512 and 200"}
+
 CLAIMS = [
     Claim("C1", "MEC-B extends MEC: with R >= H(X) it reduces to MEC", source="formulation"),
     Claim(

@@ -33,6 +33,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "MLPs on digits and Fashion-MNIST for ResNets on CIFAR-10 and ImageNet"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -32,6 +32,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "a deep set on 2,000 functions for an attentive process on 10,000"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -34,6 +34,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "two layers on 14 × 14 Fashion-MNIST for sCIFAR and the Long Range Arena"}
+
 CLAIMS = [
     Claim(
         "C1",

@@ -28,6 +28,8 @@ from assay.claims import (
 )
 from assay.results import Results
 
+STANDS_FOR = {"desk": "300,000 tokens, 2,001 classes, for Penn Treebank and One Billion Word"}
+
 CLAIMS = [
     Claim("C1", "The loss is spherical: exact gradient and update at a cost that does not depend on D", "algorithm"),
     Claim("C2", "The loss does not change when all scores are shifted or scaled", "definition"),
