@@ -422,6 +422,7 @@ CHECKS = [
         serves=["C8"],
         experiment="cost",
         kind=Count([Condition(scalar("cost", "time/causal_over_plain"), below(1.10), "causal / plain step")]),
+        unit="sitting",
     ),
     Check(
         "8b",
@@ -430,6 +431,7 @@ CHECKS = [
         serves=["C8"],
         experiment="cost",
         kind=Count([Condition(scalar("cost", "time/over_jets/nested"), above(1.5), "nested / jets")]),
+        unit="sitting",
     ),
     Check(
         "8r",

@@ -295,7 +295,6 @@ CHECKS = [
         serves=["C2", "C3"],
         experiment="linear",
         kind=Count([Condition(relative_overtraining(0.1), below(0.25), "O(.1)/O(1)")], need=19),
-        unit="draw",
     ),
     Check(
         "3c",
@@ -303,7 +302,6 @@ CHECKS = [
         serves=["C2"],
         experiment="linear",
         kind=Count([Condition(relative_overtraining(4.0), below(0.25), "O(4)/O(1)")], need=19),
-        unit="draw",
     ),
     Check(
         "4",

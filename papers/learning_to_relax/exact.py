@@ -145,7 +145,7 @@ def _simplex_minimum(k: Array, eta: float) -> Array:
     """argmin of <k, p> - (4 / eta) sum sqrt(p) over the simplex by sequential quadratic programming, [d].
 
     The unknowns are u = sqrt(p), on the sphere. In p the gradient 2 / (eta sqrt(p)) has no bound towards the edges,
-    which iterates touch: there the outcome hangs on the last bit, and processors differ by up to 1e-2. In u all is smooth.
+    which iterates touch: there the outcome hangs on the last bit, and processors differ by up to 1e-2.
     """
     d = len(k)
     found = minimize(

@@ -161,7 +161,7 @@ CHECKS = [
                 Condition(exponent("static/build", "m"), between(1.7, 2.3), "static build in m"),
             ]
         ),
-        unit="seed",
+        unit="sitting",
         amended=Amendment(
             DATE,
             "slopes over d in {1e3, 1e4, 1e5}; peak memory < 4 d m 8 bytes",

@@ -146,6 +146,7 @@ CHECKS = [
                 Condition(time("exponent/hierarchical/50"), between(0.25, 0.65), "hierarchical, m = 50"),
             ]
         ),
+        unit="sitting",
         amended=Amendment(
             DATE,
             "dense in [.8, 1.2], factored in [-.1, .15], hierarchical in [.3, .7] at m = 1",
@@ -159,6 +160,7 @@ CHECKS = [
         serves=["C5"],
         experiment="timing",
         kind=Count([Condition(time("ratio/dense/1"), above(40), "dense / factored")]),
+        unit="sitting",
     ),
     Check(
         "4-report",
@@ -267,6 +269,7 @@ CHECKS = [
                 Condition(scalar("stability", "condition/end", "unfolded"), above(100), "cond(U), not folded"),
             ]
         ),
+        unit="run",
     ),
     Check(
         "8-report",
