@@ -21,6 +21,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -30,6 +31,7 @@ from assay.claims import (
     below,
     between,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -112,24 +114,7 @@ def finals(results: Results, experiment: str, arm: str, name: str) -> dict[int, 
 
 def log_ratio(experiment: str, arm: str, other: str) -> Measure:
     """By seed, log(error of one arm / error of another)."""
-
-    def measure(results: Results) -> Values:
-        a, b = (finals(results, experiment, name, "error/all") for name in (arm, other))
-        return [Value(str(s), math.log(a[s][0] / b[s][0]), (a[s][1], b[s][1])) for s in a if s in b]
-
-    return measure
-
-
-def mean_of(measure: Measure) -> Measure:
-    """The mean of a measure's values as one value."""
-
-    def reduced(results: Results) -> Values:
-        values = measure(results)
-        if not values:
-            return []
-        return [Value("mean", float(np.mean([v.value for v in values])), tuple(r for v in values for r in v.runs))]
-
-    return reduced
+    return (scalar(experiment, "error/all", arm) / scalar(experiment, "error/all", other)).log()
 
 
 def states(results: Results, arm: str, ends_only: bool = False) -> list[tuple[float, float, str]]:
@@ -154,6 +139,7 @@ def states(results: Results, arm: str, ends_only: bool = False) -> list[tuple[fl
 def indicator(ends_only: bool = False) -> Measure:
     """Spearman's correlation of S and the error over all causal arms, seeds and moments, as one value."""
 
+    @function(Read("lorenz", arms=tuple(CAUSAL)))
     def measure(results: Results) -> Values:
         rows = [row for arm in CAUSAL for row in states(results, arm, ends_only)]
         if len(rows) < 3:
@@ -172,6 +158,7 @@ def fired(results: Results) -> list[int]:
 STOPPED = "seeds in which the rule acted"
 
 
+@function(Read("lorenz", arms=("annealed_stop",)))
 def times_fired(results: Results) -> Values:
     """How many seeds that are."""
     known = finals(results, "lorenz", "annealed_stop", "steps/fired")
@@ -186,6 +173,7 @@ def stopping(name: str) -> Measure:
     Nothing where fewer than three are left: the two arms are then nearly the same runs, and the check is inconclusive.
     """
 
+    @function(Read("lorenz", arms=("annealed_stop", "annealed")))
     def measure(results: Results) -> Values:
         stop, full = (finals(results, "lorenz", arm, name) for arm in ("annealed_stop", "annealed"))
         seeds = [seed for seed in fired(results) if seed in full]
@@ -200,6 +188,7 @@ def stopping(name: str) -> Measure:
     return measure
 
 
+@function(Read("lorenz", arms=("annealed", *FIXED)), over="seed")
 def annealed_less_median(results: Results) -> Values:
     """By seed, log(error of the annealed arm / median error of the three fixed tolerances)."""
     annealed = finals(results, "lorenz", "annealed", "error/all")
@@ -301,7 +290,9 @@ CHECKS = [
         kind=Report(
             [
                 *reports("allen_cahn", AC_ARMS, [("error/all", "error")]),
-                Condition(mean_of(log_ratio("allen_cahn", "causal", "pinn")), at_most(math.inf), "log(causal / plain)"),
+                Condition(
+                    log_ratio("allen_cahn", "causal", "pinn").mean("seed"), at_most(math.inf), "log(causal / plain)"
+                ),
             ]
         ),
     ),

@@ -23,12 +23,14 @@ from assay.claims import (
     Value,
     Values,
     above,
+    as_measure,
     at_least,
     at_most,
     below,
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -74,6 +76,7 @@ def theta(experiment: str, method: str, j: int, **where: Any) -> Measure:
     return scalar(experiment, f"theta/{method}/{j}", **where)
 
 
+@function("brownian")
 def falling_error(results: Results) -> Values:
     """How much nearer to -2 the mean th2 of MSTDE's minimiser comes from one step to the next smaller one."""
     means = scalar("brownian", "theta/mstde/1", over=DT)(results)
@@ -86,10 +89,12 @@ def falling_error(results: Results) -> Values:
 
 def standard_errors(measure: Measure, target: Measure | float = 0.0) -> Measure:
     """|mean over seeds - target| in standard errors (sd over seeds / sqrt(seeds)), one value."""
+    target = as_measure(target)
 
+    @function(*measure.reads, *target.reads)
     def found(results: Results) -> Values:
         values = measure(results)
-        aims = [Value("", target)] if isinstance(target, float) else target(results)
+        aims = target(results)
         if len(values) < 2 or not aims:
             return []
         numbers = np.array([v.value for v in values])
@@ -131,6 +136,7 @@ def distances(results: Results, dt: float = 0.01) -> tuple[dict[float, float], t
     return {kappa: float(np.linalg.norm(solutions[f"{kappa:g}"] - solutions["ml"])) for kappa in there}, runs
 
 
+@function("ou_linear")
 def monotone(results: Results) -> Values:
     """Rank correlation of kappa and the distance to ML, one value from all seeds together."""
     found, runs = distances(results)
@@ -142,6 +148,7 @@ def monotone(results: Results) -> Values:
 def distance_report(kappa: float) -> Condition:
     """The pooled distance at one kappa."""
 
+    @function("ou_linear")
     def measure(results: Results) -> Values:
         found, runs = distances(results)
         return [Value("pooled seeds", found[kappa], runs)] if kappa in found else []

@@ -23,6 +23,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -33,6 +34,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.metrics.paired_tests import PairedTable, paired_ttest_table
@@ -127,8 +129,12 @@ def frame_of(results: Results, experiment: str) -> pl.DataFrame:
     return frame.select(*columns, "signature").sort("task", "arm", "seed")
 
 
-def gain_on_best(results: Results, experiment: str, over: str = "seed") -> Values:
+def gain_on_best(experiment: str, over: str = "seed") -> Measure:
     """acc(EnsLoss) - acc(best fixed loss), averaged over tasks by seed, or over seeds by task."""
+    return function(experiment, over=over)(partial(_gain_on_best, experiment=experiment, over=over))
+
+
+def _gain_on_best(results: Results, experiment: str, over: str) -> Values:
     best, frame = best_fixed(results, experiment), frame_of(results, experiment)
     found: dict[str, list[tuple[float, tuple[str, str]]]] = {}
     cells = {(arm, task, seed): (value, run) for arm, task, seed, value, run in frame.iter_rows()}
@@ -158,11 +164,10 @@ def runs_of(results: Results, experiment: str, *arms: str) -> tuple[str, ...]:
     return tuple(sorted(set(frame.filter(pl.col("arm").is_in(arms))["signature"])))
 
 
-def against_fixed(
-    experiment: str, number: Callable[[PairedTable], float], adjust: bool = False
-) -> Callable[[Results], Values]:
+def against_fixed(experiment: str, number: Callable[[PairedTable], float], adjust: bool = False) -> Measure:
     """A number of the table of EnsLoss against each fixed loss."""
 
+    @function(experiment)
     def measure(results: Results) -> Values:
         found = {arm: table_of(results, experiment, "ens", arm, adjust) for arm in FIXED}
         return [
@@ -190,7 +195,7 @@ def counts(experiment: str, adjust: bool = False) -> list[Condition]:
 
 
 def _only(measure: Measure, unit: str) -> Measure:
-    return lambda results: [value for value in measure(results) if value.unit == unit]
+    return function(*measure.reads)(lambda results: [value for value in measure(results) if value.unit == unit])
 
 
 def accuracy_by_pair(arm: str) -> Measure:
@@ -198,6 +203,7 @@ def accuracy_by_pair(arm: str) -> Measure:
     return scalar("pairs", "test/accuracy", arm, group="pair", model__depth=3)
 
 
+@function(Read("synthetic", arms=("ens",)))
 def excess_steps(results: Results) -> Values:
     """By how much the mean excess risk of EnsLoss falls from each n to the next."""
     frame = results.of("synthetic", arm="ens")
@@ -210,8 +216,12 @@ def excess_steps(results: Results) -> Values:
     ]
 
 
-def common_rate(results: Results, arm: str) -> Values:
+def common_rate(arm: str) -> Measure:
     """acc(EnsLoss) - acc(arm) by pair and seed, over the pairs where both chose the rate 1e-2."""
+    return function(Read("pairs", arms=("ens", arm)))(partial(_common_rate, arm=arm))
+
+
+def _common_rate(results: Results, arm: str) -> Values:
     found, frame = winners(results, "pairs"), frame_of(results, "pairs")
     shared = [task for who, task in found if who == arm and found[arm, task][0] == 1e-2]
     shared = [task for task in shared if found.get(("ens", task), (0,))[0] == 1e-2]
@@ -223,8 +233,12 @@ def common_rate(results: Results, arm: str) -> Values:
     ]
 
 
-def wilcoxon(results: Results, arm: str) -> Values:
+def wilcoxon(arm: str) -> Measure:
     """One-sided p of Wilcoxon's signed-rank test over tables: mean accuracy of EnsLoss above that of a fixed loss."""
+    return function(Read("tables", arms=("ens", arm)))(partial(_wilcoxon, arm=arm))
+
+
+def _wilcoxon(results: Results, arm: str) -> Values:
     frame = frame_of(results, "tables").filter(pl.col("arm").is_in(["ens", arm]))
     means = frame.group_by("task", "arm").agg(pl.col("accuracy").mean()).pivot(on="arm", index="task")
     if means.is_empty() or not {"ens", arm} <= set(means.columns) or (means["ens"] == means[arm]).all():
@@ -335,7 +349,7 @@ CHECKS = [
         "BCE, hinge and Exp with the highest validation accuracy in the selection runs",
         serves=["C4", "C5"],
         experiment="pairs",
-        kind=Interval(partial(gain_on_best, experiment="pairs"), above(0), name="gain over the best fixed loss"),
+        kind=Interval(gain_on_best("pairs"), above(0), name="gain over the best fixed loss"),
     ),
     Check(
         "5b",
@@ -368,7 +382,7 @@ CHECKS = [
                 *counts("pairs"),
                 *counts("pairs", adjust=True),
                 *(
-                    Condition(partial(common_rate, arm=arm), at_most(1), f"gain over {name} at rate 1e-2")
+                    Condition(common_rate(arm), at_most(1), f"gain over {name} at rate 1e-2")
                     for arm, name in FIXED.items()
                 ),
             ]
@@ -383,13 +397,8 @@ CHECKS = [
         kind=Report(
             [
                 *counts("tables"),
-                *(
-                    Condition(partial(wilcoxon, arm=arm), at_most(1), f"Wilcoxon p, {name}")
-                    for arm, name in FIXED.items()
-                ),
-                Condition(
-                    partial(gain_on_best, experiment="tables", over="task"), at_most(1), "gain over the best fixed loss"
-                ),
+                *(Condition(wilcoxon(arm), at_most(1), f"Wilcoxon p, {name}") for arm, name in FIXED.items()),
+                Condition(gain_on_best("tables", over="task"), at_most(1), "gain over the best fixed loss"),
             ]
         ),
     ),

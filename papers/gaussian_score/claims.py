@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
@@ -90,6 +91,7 @@ Look = Callable[..., float]
 def of_network(number: Callable[[Look], float], column: str = "unexplained", group: str = "") -> Measure:
     """A number a seed, from what was measured at the checkpoints of that seed's network."""
 
+    @function("scores", over="seed")
     def measure(results: Results) -> Values:
         frame, found = results.of("scores", "units"), []
         if frame.is_empty() or column not in frame.columns:
@@ -115,12 +117,19 @@ def of_network(number: Callable[[Look], float], column: str = "unexplained", gro
 def at_levels(number: Callable[[Look, float], float], *sigmas: float, column: str = "unexplained") -> Measure:
     """A number a seed and noise level, in groups of equal noise."""
     parts = [of_network(lambda look, s=s: number(look, s), column, f"sigma={s:g}") for s in sigmas]  # type: ignore[misc]
-    return lambda results: [value for part in parts for value in part(results)]
+    return together(parts)
+
+
+def together(parts: Sequence[Measure]) -> Measure:
+    """The values of several measures by seed, each in its group."""
+    reads = dict.fromkeys(read for part in parts for read in part.reads)
+    return function(*reads, over="seed")(lambda results: [value for part in parts for value in part(results)])
 
 
 def of_reference(name: str, column: str = "unexplained") -> Measure:
     """1 - EV of a reference at the last checkpoint by noise level, for reports."""
 
+    @function("scores", over="seed")
     def measure(results: Results) -> Values:
         frame = results.of("scores", "units")
         sigmas = sorted(set(frame["sigma"])) if "sigma" in frame.columns else []
@@ -160,11 +169,11 @@ def arm(start: str, skip: int, column: str = "frechet", sampler: str = "heun") -
 def log_ratio(pairs: Mapping[str, tuple[Measure, Measure]]) -> Measure:
     """log(a / b), paired by seed, in a group for each pair."""
 
-    def logs(measure: Measure, group: str) -> Measure:
-        return lambda results: [replace(v, value=math.log(v.value), group=group) for v in measure(results)]
+    def of_group(measure: Measure, group: str) -> Measure:
+        named = function(*measure.reads, over="seed")
+        return named(lambda results: [replace(v, group=group) for v in measure(results)])
 
-    parts = [difference(logs(a, name), logs(b, name)) for name, (a, b) in pairs.items()]
-    return lambda results: [value for part in parts for value in part(results)]
+    return together([of_group(a.log() - b.log(), name) for name, (a, b) in pairs.items()])
 
 
 FULL = arm("teleport", 0)

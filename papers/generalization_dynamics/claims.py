@@ -22,6 +22,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -32,6 +33,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -91,6 +93,7 @@ def units_of_linear(results: Results) -> pl.DataFrame:
     return frame if len(frame) and ALPHA in frame.columns else frame.head(0)
 
 
+@function("linear")
 def most_overtrained(results: Results) -> Values:
     """By setting of noise and start, the alpha at which the median of O over draws is largest."""
     frame = units_of_linear(results)
@@ -106,6 +109,7 @@ def most_overtrained(results: Results) -> Values:
 def relative_overtraining(alpha: float) -> Measure:
     """O(alpha)/O(1) by setting, the draws of the same seed paired."""
 
+    @function(Read("linear", levels=((ALPHA, (alpha, 1.0)),)), over="seed")
     def measure(results: Results) -> Values:
         frame = units_of_linear(results)
         if frame.is_empty():
@@ -133,6 +137,7 @@ def _setting(snr: Any, s02: Any) -> str:
 def median_ratio(name: str, hidden: int, other: int) -> Measure:
     """The median over draws of a scalar of student (i) at one width over that at another, paired by draw."""
 
+    @function(Read("readout", levels=((HIDDEN, (hidden, other)),)))
     def measure(results: Results) -> Values:
         pairs = _at_widths(results, name, (hidden, other))
         if not pairs:
@@ -146,6 +151,7 @@ def median_ratio(name: str, hidden: int, other: int) -> Measure:
 def ratio_of_medians(name: str, hidden: int, other: int) -> Measure:
     """The median over draws of a scalar of student (i) at one width, over its median at another."""
 
+    @function(Read("readout", levels=((HIDDEN, (hidden, other)),)))
     def measure(results: Results) -> Values:
         pairs = _at_widths(results, name, (hidden, other))
         if not pairs:
@@ -180,6 +186,7 @@ def _runs(draws: Draws) -> tuple[str, ...]:
 def rank_correlation(capacity: str) -> Measure:
     """By draw, Spearman's rho over widths of a capacity with the final error, average ranks for ties."""
 
+    @function("readout", over="seed")
     def measure(results: Results) -> Values:
         sizes, errors = (_at_widths(results, name, None) for name in (f"capacity/{capacity}", "test/final"))
         found = []
@@ -196,6 +203,7 @@ def rank_correlation(capacity: str) -> Measure:
 def mean_over_draws(measure: Measure) -> Measure:
     """The mean of a measure's values as one value."""
 
+    @function(*measure.reads)
     def reduced(results: Results) -> Values:
         values = measure(results)
         if not values:
@@ -209,6 +217,7 @@ def mean_over_draws(measure: Measure) -> Measure:
 def medians(experiment: str, name: str, column: str) -> Measure:
     """The median over seeds of a scalar for every value of a column, each in a group of its own."""
 
+    @function(experiment)
     def measure(results: Results) -> Values:
         frame = results.of(experiment)
         if frame.is_empty() or not {name, column} <= set(frame.columns):

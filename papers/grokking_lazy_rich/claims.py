@@ -21,6 +21,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -30,6 +31,7 @@ from assay.claims import (
     below,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -41,8 +43,9 @@ TOY = ("alpha", "epsilon", "samples", "sigma")
 
 def slope_of_delay(alphas: Iterable[float] = (0.25, 0.5, 1.0, 2.0)) -> Measure:
     """Per seed, the least-squares slope of log10 t_te - log10 t_tr in log2 alpha."""
-    wanted = list(alphas)
+    wanted = tuple(alphas)
 
+    @function(Read("alpha", levels=((ALPHA, wanted),)), over="seed")
     def measure(results: Results) -> Values:
         frame = results.of("alpha")
         if frame.is_empty() or "crossing/delay" not in frame.columns:
@@ -58,6 +61,7 @@ def slope_of_delay(alphas: Iterable[float] = (0.25, 0.5, 1.0, 2.0)) -> Measure:
     return measure
 
 
+@function("alpha")
 def rank_correlation(results: Results) -> Values:
     """Spearman's rho of alpha and the mean over seeds of the final test loss."""
     frame = results.of("alpha")
@@ -70,6 +74,7 @@ def rank_correlation(results: Results) -> Values:
     return [Value("all seeds", rho, tuple(sorted(frame["signature"].unique())))]
 
 
+@function(*TOY)
 def growth_error(results: Results) -> Values:
     """The relative error of the predicted growth of |w| in every run that ends with a test loss below 0.02."""
     found: dict[str, Value] = {}

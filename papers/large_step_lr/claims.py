@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
 from assay import statistics
 from assay.claims import (
@@ -23,6 +22,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -32,6 +32,7 @@ from assay.claims import (
     below,
     between,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -142,6 +143,7 @@ def count(row: dict[str, Any]) -> float:
 def medians_less(faster: str, slower: str, value: Callable[[dict[str, Any]], float]) -> Measure:
     """By pair, the median over subsamples of one arm less that of another; NaN where both are infinite."""
 
+    @function(Read("balanced", arms=(faster, slower)))
     def measure(results: Results) -> Values:
         one, other = (by_pair(results, "balanced", arm, value) for arm in (faster, slower))
         return [
@@ -157,6 +159,7 @@ def _median(values: dict[int, float]) -> float:
     return float(np.median(list(values.values())))
 
 
+@function(Read("balanced", arms=tuple(LR)))
 def fastest_step(results: Results) -> Values:
     """By pair, the step size of plain descent with the smallest median count; the smaller one of equals."""
     medians: dict[str, list[tuple[float, float]]] = {}
@@ -177,6 +180,7 @@ def log_ratio(experiment: str) -> Measure:
     A censored run enters as its cap.
     """
 
+    @function(Read(experiment, arms=("lr_100", "nlr_100")))
     def measure(results: Results) -> Values:
         plain, normalised = (
             by_pair(results, experiment, arm, lambda row: float(row["iterations"])) for arm in ("lr_100", "nlr_100")
@@ -194,6 +198,7 @@ def log_ratio(experiment: str) -> Measure:
 def median_over_pairs(measure: Measure) -> Measure:
     """The median of a measure's values as one value."""
 
+    @function(*measure.reads)
     def reduced(results: Results) -> Values:
         values = measure(results)
         if not values:
@@ -206,12 +211,13 @@ def median_over_pairs(measure: Measure) -> Measure:
 
 def each(measure: Measure) -> Measure:
     """A measure's values, each in a group of its own, so that a report lists them."""
-    return lambda results: [replace(v, group=v.unit) for v in measure(results)]
+    return function(*measure.reads)(lambda results: [replace(v, group=v.unit) for v in measure(results)])
 
 
 def interval_end(measure: Measure, end: Literal["low", "high"]) -> Measure:
     """One end of the 95 % interval of a measure's mean."""
 
+    @function(*measure.reads)
     def reduced(results: Results) -> Values:
         values = measure(results)
         if len(values) < 2:
@@ -224,7 +230,9 @@ def interval_end(measure: Measure, end: Literal["low", "high"]) -> Measure:
 
 def of_bound(experiment: str, arm: str) -> Measure:
     """Iterations over the theorem's bound for each run that got there, with the margin's lower bound for mu."""
+    margins = "worst_case_margin" if experiment == "worst_case" else "image_margin"
 
+    @function(Read(experiment, arms=(arm,)), margins)
     def measure(results: Results) -> Values:
         known = _margins(results, experiment)
         found = []
@@ -254,6 +262,7 @@ def _margins(results: Results, experiment: str) -> dict[tuple[Any, ...], dict[st
 def slope_in_rows(arm: str) -> Measure:
     """The least-squares slope of log iterations on log n on the worst case."""
 
+    @function(Read("worst_case", arms=(arm,)))
     def measure(results: Results) -> Values:
         rows = [row for row in runs(results, "worst_case", arm) if not row["censored"]]
         if len(rows) < 3:
@@ -267,22 +276,13 @@ def slope_in_rows(arm: str) -> Measure:
 
 def at_rows(arm: str, n: int) -> Measure:
     """Iterations on the worst case of n rows."""
-
-    def measure(results: Results) -> Values:
-        frame = results.of("worst_case", arm=arm)
-        if frame.is_empty() or "iterations" not in frame.columns:
-            return []
-        return [
-            Value(f"n={n}", float(row["iterations"]), (row["signature"],))
-            for row in frame.filter(pl.col(ROWS) == n).iter_rows(named=True)
-        ]
-
-    return measure
+    return scalar("worst_case", "iterations", arm, over=ROWS, data__rows=n)
 
 
 def peak_over_step(arm: str) -> Measure:
     """By pair, the median over subsamples of the largest loss before separation, divided by the step size."""
 
+    @function(Read("balanced", arms=(arm,)))
     def measure(results: Results) -> Values:
         found = by_pair(results, "balanced", arm, lambda row: float(row["loss/peak"]) / LR[arm])
         return [Value(pair, _median(values), tuple(sorted(names))) for pair, (values, names) in found.items()]
@@ -294,6 +294,7 @@ def counts(experiment: str) -> list[Condition]:
     """Mean over pairs of the median counts, and the number of censored runs, of every arm."""
 
     def medians(arm: str) -> Measure:
+        @function(Read(experiment, arms=(arm,)))
         def measure(results: Results) -> Values:
             found = by_pair(results, experiment, arm, lambda row: float(row["iterations"]))
             return [Value(pair, _median(values), tuple(sorted(names))) for pair, (values, names) in found.items()]

@@ -16,6 +16,8 @@ from assay.claims import (
     Count,
     Exact,
     Interval,
+    Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -25,6 +27,7 @@ from assay.claims import (
     below,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -91,6 +94,7 @@ def ranks(results: Results, without: tuple[str, ...] = ()) -> pl.DataFrame:
     return entrants.select(*place, "arm", rank, "signature").sort(*place, "arm")
 
 
+@function(Read("digits", arms=ENTRANTS), over="seed")
 def rank_lead(results: Results) -> Values:
     """By seed, the mean over noise settings of rank(ce) - rank(aldr): above 0, ALDR is better."""
     found = ranks(results).filter(pl.col("arm").is_in(["ce", "aldr"]))
@@ -100,20 +104,25 @@ def rank_lead(results: Results) -> Values:
     return [Value(str(seed), mean, tuple(sorted(runs))) for seed, mean, runs in lead.sort("seed").iter_rows()]
 
 
-def mean_rank(results: Results, arm: str, without: tuple[str, ...] = ()) -> Values:
+def mean_rank(arm: str, without: tuple[str, ...] = ()) -> Measure:
     """A loss's rank, averaged over settings and seeds."""
+    return function(Read("digits", arms=ENTRANTS))(partial(_mean_rank, arm=arm, without=without))
+
+
+def _mean_rank(results: Results, arm: str, without: tuple[str, ...] = ()) -> Values:
     found = ranks(results, without).filter(pl.col("arm") == arm)
     if found.is_empty():
         return []
     return [Value("overall", float(found["rank"].mean()), tuple(sorted(set(found["signature"]))))]  # type: ignore[arg-type]
 
 
+@function(Read("digits", arms=ENTRANTS))
 def position(results: Results) -> Values:
     """ALDR's place among the entrants by mean rank: one more than the number of losses with a lower one."""
-    own = mean_rank(results, "aldr")
+    own = _mean_rank(results, "aldr")
     if not own:
         return []
-    others = [mean_rank(results, arm)[0].value for arm in ENTRANTS if arm != "aldr"]
+    others = [_mean_rank(results, arm)[0].value for arm in ENTRANTS if arm != "aldr"]
     return [Value("overall", 1 + sum(other < own[0].value for other in others), own[0].runs)]
 
 
@@ -265,11 +274,9 @@ CHECKS = [
                     Condition(scalar("digits", "test/top2", arm, setting="C.5"), at_most(1), f"top-2 at C.5, {arm}")
                     for arm in ENTRANTS
                 ),
-                *(Condition(partial(mean_rank, arm=arm), at_most(7), f"mean rank, {arm}") for arm in ENTRANTS),
+                *(Condition(mean_rank(arm), at_most(7), f"mean rank, {arm}") for arm in ENTRANTS),
                 *(
-                    Condition(
-                        partial(mean_rank, arm=arm, without=("C.5",)), at_most(7), f"mean rank without C.5, {arm}"
-                    )
+                    Condition(mean_rank(arm, without=("C.5",)), at_most(7), f"mean rank without C.5, {arm}")
                     for arm in ENTRANTS
                 ),
             ]

@@ -24,6 +24,7 @@ from assay.claims import (
     below,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
@@ -96,6 +97,7 @@ def rows_of(results: Results, experiment: str, *columns: str) -> pl.DataFrame:
     return frame if all(column in frame.columns for column in columns) else frame.clear()
 
 
+@function("gaussian", over="seed")
 def kl_share(results: Results) -> Values:
     """KL of the Gaussian case as a share of what is allowed at its eps."""
     frame = rows_of(results, "gaussian", "model.eps", "population/kl")
@@ -118,6 +120,7 @@ def gap(*, near_gaussian: bool) -> Measure:
     )
     mean = scalar("benchmark", "test/uvp", arm=GAUSSIAN, over=CELL)
 
+    @function(*measured.reads, over="seed")
     def measure(results: Results) -> Values:
         near = {value.unit for value in mean(results) if value.value < NEAR_GAUSSIAN}
         return [value for value in measured(results) if (value.group in near) == near_gaussian]
@@ -127,19 +130,10 @@ def gap(*, near_gaussian: bool) -> Measure:
 
 def objective(components: int) -> Measure:
     """The held-out objective on the roll with so many components, by seed."""
-
-    def measure(results: Results) -> Values:
-        frame = rows_of(results, "components_roll", "model.components", "test/objective")
-        rows = frame.sort("seed").iter_rows(named=True)
-        return [
-            Value(str(row["seed"]), row["test/objective"], (row["signature"],))
-            for row in rows
-            if row["model.components"] == components
-        ]
-
-    return measure
+    return scalar("components_roll", "test/objective", model__components=components)
 
 
+@function("components_roll")
 def falls(results: Results) -> Values:
     """For 1 -> 2 -> 5 -> 10 -> 20 components: the mean paired change of L less two standard errors of that mean."""
     found = []
@@ -162,6 +156,7 @@ def best_start(results: Results) -> pl.DataFrame:
     )
 
 
+@function("sample_size", over="seed")
 def slopes(results: Results) -> Values:
     """By seed, the least-squares slope of log KL on log N over the sample sizes."""
     frame, found = best_start(results), []
@@ -174,6 +169,7 @@ def slopes(results: Results) -> Values:
     return found
 
 
+@function("volatility", over="seed")
 def smallest_rise(results: Results) -> Values:
     """By seed, the smallest increase of the mean conditional trace from one eps to the next larger one."""
     frame, found = rows_of(results, "volatility", "eps", "plan/trace"), []

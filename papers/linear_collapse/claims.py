@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from assay.claims import (
     Count,
     Exact,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -27,6 +29,7 @@ from assay.claims import (
     below,
     between,
     exact,
+    function,
     scalar,
     unit,
 )
@@ -86,6 +89,7 @@ def cells(results: Results, arm: str, depth: str | None = None) -> dict[str, lis
 def best(arm: str, name: str, depth: str | None = None) -> Measure:
     """By depth, a scalar of the seed with the lowest loss."""
 
+    @function(Read("layers", arms=(arm,)))
     def measure(results: Results) -> Values:
         found = []
         for key, rows in cells(results, arm, depth).items():
@@ -100,6 +104,7 @@ def best(arm: str, name: str, depth: str | None = None) -> Measure:
 def median(arm: str, name: str) -> Measure:
     """By depth, the median over seeds of a scalar."""
 
+    @function(Read("layers", arms=(arm,)))
     def measure(results: Results) -> Values:
         return [
             Value(f"M={key}", float(np.median([row[name] for row in rows])), tuple(row["signature"] for row in rows))
@@ -109,9 +114,22 @@ def median(arm: str, name: str) -> Measure:
     return measure
 
 
+def at_minimum(arm: str) -> Measure:
+    """By depth, the share of seeds that reach the minimum."""
+
+    @function(Read("layers", arms=(arm,)))
+    def measure(results: Results) -> Values:
+        return [
+            Value(f"M={key}", float(np.mean([row["loss/difference"] < 1e-6 for row in rows])))
+            for key, rows in cells(results, arm).items()
+        ]
+
+    return measure
+
+
 def grouped(measure: Measure) -> Measure:
     """A measure's values, each in a group of its own, so that a report lists them."""
-    return lambda results: [Value(v.unit, v.value, v.runs, v.unit) for v in measure(results)]
+    return function(*measure.reads)(lambda results: [replace(v, group=v.unit) for v in measure(results)])
 
 
 # -- minority collapse ------------------------------------------------------------------------------------------------
@@ -138,6 +156,7 @@ NEAR = 0.05
 """Cells whose B/n_k is this close to t_M, relatively, are not judged."""
 
 
+@function("threshold")
 def deaths_as_predicted(results: Results) -> Values:
     """1 where a class is dead exactly if B/n_k > t_M; one value a class, decay and depth that are not near the tie."""
     return [
@@ -155,6 +174,7 @@ def deaths_as_predicted(results: Results) -> Values:
 def found_by(start: str) -> Measure:
     """By depth, the share of polishes from a start that end within 1e-6 of the theoretical minimum."""
 
+    @function("threshold")
     def measure(results: Results) -> Values:
         frame = results.of("threshold", "units")
         if frame.is_empty():
@@ -187,6 +207,7 @@ def by_cell(results: Results, value: Callable[[list[dict[str, Any]]], float]) ->
     return found
 
 
+@function("cross_entropy")
 def etf_over_best(results: Results) -> Values:
     """The ETF's loss less the least competitor's: the other candidates, and L-BFGS from random starts."""
     return by_cell(results, _etf_over_best)
@@ -199,9 +220,11 @@ def _etf_over_best(rows: list[dict[str, Any]]) -> float:
 
 def of_cell(name: str, reduce: Callable[[Iterable[float]], float] = min) -> Measure:
     """By (K, M, c), the least over seeds of a scalar, or what `reduce` makes of them."""
-    return lambda results: by_cell(results, lambda rows: float(reduce(row[name] for row in rows)))
+    declare = function("cross_entropy")
+    return declare(lambda results: by_cell(results, lambda rows: float(reduce(row[name] for row in rows))))
 
 
+@function("cross_entropy")
 def found_etf(results: Results) -> Values:
     """By (K, M, c), the share of random starts that end nearest to the ETF."""
     return by_cell(results, lambda rows: float(np.mean([row["found/etf"] for row in rows])))
@@ -216,6 +239,7 @@ CONVERGED = 1.5
 def network(name: str, arm: str = "imbalanced", judged: bool = True) -> Measure:
     """By depth, the mean over seeds of a scalar; where `judged`, only of networks that came near the minimum."""
 
+    @function(Read("network", arms=(arm,)))
     def measure(results: Results) -> Values:
         frame = results.of("network", arm=arm)
         if frame.is_empty() or name not in frame.columns:
@@ -264,16 +288,7 @@ CHECKS = [
                 )
             ]
             + [
-                Condition(
-                    lambda results, arm=arm: [
-                        Value(
-                            f"M={key}", float(np.mean([row["loss/difference"] < 1e-6 for row in rows])), (), f"M={key}"
-                        )
-                        for key, rows in cells(results, arm).items()
-                    ],
-                    at_least(0),
-                    f"share of seeds at the minimum, {arm}",
-                )
+                Condition(grouped(at_minimum(arm)), at_least(0), f"share of seeds at the minimum, {arm}")
                 for arm in ARMS
             ]
         ),

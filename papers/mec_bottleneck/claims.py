@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 
 import numpy as np
 from scipy import stats
@@ -16,6 +15,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -25,6 +25,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
@@ -82,12 +83,6 @@ CLAIMS = [
 # -- measures of this paper -----------------------------------------------------------------------------------------
 
 
-def only(measure: Measure, column: str, levels: Iterable[float]) -> Measure:
-    """A measure whose groups are one column, at these levels of it."""
-    kept = {f"{column}={level}" for level in levels}
-    return lambda results: [value for value in measure(results) if value.group in kept]
-
-
 def accuracy(arm: str) -> Measure:
     """Accuracy of an arm of the game, by seed: the mean over the temperatures, in groups of equal compression.
 
@@ -101,6 +96,7 @@ def each_accuracy(arm: str) -> Measure:
     return scalar("coding_game", "game/accuracy", arm=arm, over=["seed", BETA], group=C)
 
 
+@function(Read("coding_game", arms=("greedy",)), over="seed")
 def slower_with_compression(results: Results) -> Values:
     """Per seed, Spearman's correlation of c and the steps until the belief exceeds .9 (mean over temperatures)."""
     found = []
@@ -118,6 +114,7 @@ def slower_with_compression(results: Results) -> Values:
     return found
 
 
+@function("coding_game")
 def reward_differences(results: Results) -> Values:
     """By arm and c > 1, the mean reward minus that at c = 1, in standard errors; pooled over temperatures and seeds.
 
@@ -336,7 +333,7 @@ CHECKS = [
         serves=["C8"],
         experiment="coding_game",
         kind=Interval(
-            only(difference(accuracy("greedy"), accuracy("uniform_quantiser")), C, (2.0, 4.0)),
+            (accuracy("greedy") - accuracy("uniform_quantiser")).only(**{C: (2.0, 4.0)}),
             above(0.0),
             name="difference of accuracies",
         ),
@@ -347,7 +344,7 @@ CHECKS = [
         serves=["C8"],
         experiment="coding_game",
         kind=Interval(
-            only(difference(accuracy("greedy"), accuracy("adaptive_quantiser")), C, (2.0, 4.0)),
+            (accuracy("greedy") - accuracy("adaptive_quantiser")).only(**{C: (2.0, 4.0)}),
             above(0.0),
             name="difference of accuracies",
         ),
@@ -360,7 +357,7 @@ CHECKS = [
         kind=Exact(
             [
                 Condition(
-                    only(difference(each_accuracy("greedy"), each_accuracy(arm)), C, (1.0,)),
+                    (each_accuracy("greedy") - each_accuracy(arm)).only(**{C: 1.0}),
                     between(-1e-12, 1e-12),
                     f"Algorithm 1 - {arm}",
                 )

@@ -6,7 +6,6 @@ The tables of the paper could not be read; claims are worded after its abstract 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 from assay.claims import (
     Amendment,
@@ -17,6 +16,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -27,6 +27,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     on_edge,
     scalar,
     unit,
@@ -71,6 +72,7 @@ def better(arm: str, other: str, sparsity: float) -> Measure:
 def mean_gaps(*arms: str, sparsity: float) -> Measure:
     """Differences of mean accuracies between each arm and the next one, one value a pair."""
 
+    @function(Read("prune", arms=arms))
     def measure(results: Results) -> Values:
         means: list[tuple[str, float, tuple[str, ...]]] = []
         for arm in arms:
@@ -96,16 +98,7 @@ def exponent_in_turns(name: str, axis: str) -> Measure:
 
 def seconds(arm: str, other: str) -> Measure:
     """Seconds until the target of one arm over those of another, by seed."""
-
-    def measure(results: Results) -> Values:
-        others = {v.unit: v for v in scalar("digits", "time/to_target_s", other)(results)}
-        return [
-            replace(v, value=v.value / others[v.unit].value, runs=v.runs + others[v.unit].runs)
-            for v in scalar("digits", "time/to_target_s", arm)(results)
-            if v.unit in others
-        ]
-
-    return measure
+    return scalar("digits", "time/to_target_s", arm) / scalar("digits", "time/to_target_s", other)
 
 
 DATE = "2026-11-25"

@@ -19,6 +19,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -29,6 +30,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
@@ -106,6 +108,7 @@ def drawn(results: Results, kind: str, n: int, size: float | None = None) -> pl.
 def kappa_slopes(kind: str, n: int) -> Measure:
     """The slope of log kappa on log eps of each draw, averaged over draws."""
 
+    @function("perturbations")
     def measure(results: Results) -> Values:
         frame = drawn(results, kind, n)
         if frame.is_empty():
@@ -123,6 +126,7 @@ def kappa_slopes(kind: str, n: int) -> Measure:
 def deviation_slope(kind: str, size: float) -> Measure:
     """The slope on n of the sup deviation with unit B and C, averaged over draws at every n."""
 
+    @function("perturbations")
     def measure(results: Results) -> Values:
         frames = {n: drawn(results, kind, n, size) for n in STATES}
         if any(frame.is_empty() for frame in frames.values()):
@@ -137,6 +141,7 @@ def deviation_slope(kind: str, size: float) -> Measure:
 def unstable(kind: str) -> Measure:
     """How many draws of a kind have an unstable eigenvalue, by size."""
 
+    @function("perturbations")
     def measure(results: Results) -> Values:
         frame = results.of("perturbations", "units")
         if frame.is_empty():
@@ -174,6 +179,7 @@ HIGH = 10
 def high_drop(arm: str) -> Measure:
     """Accuracy without noise less the least one over frequencies of at least HIGH, by seed."""
 
+    @function(Read("robustness", arms=(arm,)), over="seed")
     def measure(results: Results) -> Values:
         worst = unit("robustness", "accuracy", arm, over="seed", reduce="min")
         units = results.units if results.units.is_empty() else results.units.filter(pl.col("frequency") >= HIGH)

@@ -22,6 +22,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -32,6 +33,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -90,6 +92,7 @@ def log_flatter(arm: str) -> Measure:
         values = scalar("fashion", LAMBDA_MAX, arm, group="noise")(results)
         return {(v.group, v.unit): replace(v, value=math.log(v.value) if v.value > 0 else math.nan) for v in values}
 
+    @function(Read("fashion", arms=(arm, "sgd")), over="seed")
     def measure(results: Results) -> Values:
         own, base = logs(results, arm), logs(results, "sgd")
         gaps = {
@@ -117,6 +120,9 @@ def lead(arm: str, over: str, **where: str) -> Measure:
     )
 
 
+COURSE = Read("fashion", arms=("sgd",), levels=(("noise", ("noisy",)),))
+
+
 def course(results: Results) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64], str]]:
     """By seed of SGD at noise 0.2: KL_e and S_rho before the first step of epoch e, for every e that has both; the run.
 
@@ -135,6 +141,7 @@ def course(results: Results) -> dict[str, tuple[NDArray[np.float64], NDArray[np.
     return found
 
 
+@function(COURSE, over="seed")
 def spearman(results: Results) -> Values:
     """Spearman's rho of KL_e and S_rho over epochs, by seed."""
     return [
@@ -142,6 +149,7 @@ def spearman(results: Results) -> Values:
     ]
 
 
+@function(COURSE, over="seed")
 def partial_spearman(results: Results) -> Values:
     """The same given e: Pearson's correlation of what is left of the ranks after a line in e, by seed.
 
@@ -164,6 +172,7 @@ def _residuals(values: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[n
 def flatter_at_equal_loss(arm: str) -> Measure:
     """log lambda_max of an arm at its end minus that of SGD at the epoch whose training cross entropy is nearest."""
 
+    @function(Read("fashion", arms=(arm, "sgd"), levels=COURSE.levels), over="seed")
     def measure(results: Results) -> Values:
         ends = results.of("fashion", arm=arm)
         if ends.is_empty() or LAMBDA_MAX not in ends.columns:
@@ -184,6 +193,7 @@ def flatter_at_equal_loss(arm: str) -> Measure:
     return measure
 
 
+@function(Read("fashion", arms=("mesa", "sgd"), levels=COURSE.levels))
 def share_of_average(results: Results) -> Values:
     """(EMA of SGD - SGD)/(MESA - SGD) in mean accuracy at noise 0.2, where the interval of MESA's gain is above 0."""
     gain = lead("mesa", "sgd", **NOISY)(results)

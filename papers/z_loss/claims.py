@@ -13,6 +13,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -23,6 +24,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     on_edge,
     scalar,
 )
@@ -56,6 +58,7 @@ def error(arm: str, k: int) -> Measure:
     return scalar("words", f"test/error_{k}", arm)
 
 
+@function(Read("words", "selections", ("loss.a", "loss.b"), arms=("z_1", "z_50")))
 def same_shape(results: Results) -> Values:
     """1 where one and the same (a, b) was chosen for k = 1 and for k = 50, else 0."""
     found: dict[str, dict[str, float]] = {}
@@ -73,7 +76,9 @@ def time(name: str) -> Measure:
 
 def tuned(*ks: int) -> Measure:
     """Test error at k of the Z-loss tuned for k less that of the softmax tuned for k, by seed, a group for each k."""
+    arms = tuple(arm for k in ks for arm in (Z[k], SOFTMAX[k]))
 
+    @function(Read("words", arms=arms), over="seed")
     def measure(results: Results) -> Values:
         return [
             replace(value, group=f"k = {k}")

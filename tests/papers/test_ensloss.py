@@ -249,10 +249,10 @@ def test_the_best_fixed_loss_is_that_of_validation():
               ("bce", "2-4"): 0.7, ("hinge", "2-4"): 0.6, ("exp", "2-4"): 0.5}  # fmt: skip
     table = results(pair_rows({"0-6": {"hinge": 0.05, "ens": 0.02}, "2-4": {"ens": 0.05}}), chosen(scores))
     assert claims.best_fixed(table, "pairs") == {"0-6": "hinge", "2-4": "bce"}
-    gains = claims.gain_on_best(table, "pairs")
+    gains = claims.gain_on_best("pairs")(table)
     assert [value.unit for value in gains] == ["1", "2", "3", "4", "5"]
     assert all(value.value == pytest.approx((-0.03 + 0.05) / 2, abs=4e-3) for value in gains)
-    by_pair = claims.gain_on_best(table, "pairs", over="task")
+    by_pair = claims.gain_on_best("pairs", over="task")(table)
     assert {v.unit: round(v.value, 2) for v in by_pair} == {"0-6": -0.03, "2-4": 0.05}
 
 
@@ -296,14 +296,14 @@ def test_pairs_that_share_a_rate():
     selections = chosen(scores)
     selections["pairs"][0]["winner"] = {"optimizer.lr": 1e-3}  # ens on 0-6
     table = results(pair_rows({"0-6": {"ens": 0.5}, "2-4": {"ens": 0.1}}), selections)
-    values = claims.common_rate(table, "bce")
+    values = claims.common_rate("bce")(table)
     assert len(values) == 5 and all(v.value == pytest.approx(0.1, abs=5e-3) for v in values)
 
 
 def test_wilcoxon_over_tables():
     rows = [{"arm": arm, "data.table": f"t{i}", "seed": seed, "test/accuracy": 0.5 + 0.01 * i * (arm == "ens")}
             for i in range(1, 6) for arm in ("ens", "bce") for seed in (1, 2)]  # fmt: skip
-    (value,) = claims.wilcoxon(results(rows, experiment="tables"), "bce")
+    (value,) = claims.wilcoxon("bce")(results(rows, experiment="tables"))
     assert value.value == pytest.approx(1 / 32)
 
 
