@@ -277,7 +277,6 @@ CHECKS = [
         "phi(z_j) >= phi(z_i) + g_i (z_j - z_i) - 1e-9 max(1, |phi|) for all i, j. Control: unsorted slopes (B = 128) "
         "break the last in more than 99 % of batches",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "fall"), at_most(1e-15), "g_i - g_j"),
@@ -295,7 +294,6 @@ CHECKS = [
         "sum g_i y_i grad f to 1e-10; with g = -sigmoid(-z) in place of steps 2 to 6, 100 steps equal those of BCE to "
         "1e-8",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "gradient"), at_most(1e-10), "gradient"),
@@ -309,7 +307,6 @@ CHECKS = [
         "The mean of 10^6 clipped slopes is -(1/2 + sqrt(e) Phi(-1)) = -0.7616 within 0.002; with the same draws no "
         "slope at lambda = 1e-4 differs from that at lambda = 0 by more than 1e-3",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "mean"), between(LOSS_OF_SLOPES - 2e-3, LOSS_OF_SLOPES + 2e-3), "mean slope"),
@@ -323,7 +320,6 @@ CHECKS = [
         "Synthetic rows with known P(Y = 1 | x), n in {500, 1500, 3000, 10000}, depth 3, width 128, 100 epochs: the "
         "mean excess risk of EnsLoss falls at each step of n",
         serves=["C3"],
-        experiment="synthetic",
         kind=Count([Condition(excess_steps, above(0), "fall of the excess risk")]),
         unit="step of n",
     ),
@@ -332,7 +328,6 @@ CHECKS = [
         "At n = 10000 the excess risk of EnsLoss minus that of BCE, paired over 5 seeds: upper end below 1 point; "
         "lower end above it refutes",
         serves=["C3"],
-        experiment="synthetic",
         kind=Interval(
             difference(
                 scalar("synthetic", "test/excess", "ens", data__train=10000),
@@ -348,7 +343,6 @@ CHECKS = [
         "loss), paired t over 5 seeds, is positive with 95 % confidence; the best fixed loss of a pair is the one of "
         "BCE, hinge and Exp with the highest validation accuracy in the selection runs",
         serves=["C4", "C5"],
-        experiment="pairs",
         kind=Interval(gain_on_best("pairs"), above(0), name="gain over the best fixed loss"),
     ),
     Check(
@@ -356,7 +350,6 @@ CHECKS = [
         "Against each of BCE, Exp and hinge: pairs where EnsLoss is better (one-sided paired t at 5 %, 5 seeds) minus "
         "pairs where it is worse is at least 2",
         serves=["C4", "C5"],
-        experiment="pairs",
         kind=Count([Condition(against_fixed("pairs", lambda table: table.lead), at_least(2), "pairs won minus lost")]),
         unit="fixed loss",
     ),
@@ -365,7 +358,6 @@ CHECKS = [
         "The same count on twelve real tables of two classes (200 to 1000 rows, at least 9 features), depth 3, in "
         "place of the paper's fourteen: tables won minus tables lost is at least 2 against each fixed loss",
         serves=["C4"],
-        experiment="tables",
         kind=Count(
             [Condition(against_fixed("tables", lambda table: table.lead), at_least(2), "tables won minus lost")]
         ),
@@ -376,7 +368,6 @@ CHECKS = [
         "Pairs won, tied and lost, as the paper counts and after Holm's correction over both directions; the gain "
         "where both losses chose the rate 1e-2",
         serves=["C5"],
-        experiment="pairs",
         kind=Report(
             [
                 *counts("pairs"),
@@ -393,7 +384,6 @@ CHECKS = [
         "Tables won, tied and lost; Wilcoxon's signed-rank test over tables (one-sided p); the mean gain over the best "
         "fixed loss",
         serves=["C4"],
-        experiment="tables",
         kind=Report(
             [
                 *counts("tables"),
@@ -407,7 +397,6 @@ CHECKS = [
         "By seed, the mean over pairs of the gain over BCE at depth 3 minus the gain at depth 1, paired t over 5 "
         "seeds, is positive with 95 % confidence; negative refutes",
         serves=["C4"],
-        experiment="pairs",
         kind=Interval(
             difference(gain("pairs", "test/accuracy", model__depth=3), gain("pairs", "test/accuracy", model__depth=1)),
             above(0),
@@ -419,7 +408,6 @@ CHECKS = [
         "Depth 3, means over pairs: training accuracy minus test accuracy of EnsLoss is below that of BCE, paired t "
         "over 5 seeds",
         serves=["C4"],
-        experiment="pairs",
         kind=Interval(gain("pairs", "gap", model__depth=3), below(0), name="gap, EnsLoss minus BCE"),
     ),
     Check(
@@ -427,7 +415,6 @@ CHECKS = [
         "Depth 3, means over pairs: the test accuracy of EnsLoss is above that of unsorted slopes, paired t over 5 "
         "seeds",
         serves=[],
-        experiment=["pairs", "controls"],
         kind=Interval(
             difference(deep("test/accuracy", "ens"), scalar("controls", "test/accuracy", "unsorted")),
             above(0),
@@ -439,7 +426,6 @@ CHECKS = [
         "Does randomness matter: accuracy of EnsLoss minus that of one loss with the expected slopes. And whether both "
         "training accuracies of 7a are at least .999, where the gap only repeats the test accuracy",
         serves=["C2"],
-        experiment=["pairs", "controls"],
         kind=Report(
             [
                 Condition(
@@ -457,7 +443,6 @@ CHECKS = [
         "A tenth of the training labels flipped, depth 3, clean test labels: accuracies, training accuracy on the "
         "flipped labels",
         serves=["C4"],
-        experiment="flipped",
         kind=Report(
             shown("flipped", {**ACCURACY, "train/accuracy": "training accuracy"}, ("ens", "bce", "hinge", "exp"))
         ),
@@ -494,7 +479,6 @@ CHECKS = [
         "Depth 3, (a) weight decay 5e-3, (b) dropout 0.3: the mean gain over BCE, paired t over 5 seeds, is positive "
         "with 95 % confidence in both; negative in either refutes",
         serves=["C7"],
-        experiment="regularised",
         kind=Interval(gain("regularised", "test/accuracy", group="regulariser"), above(0), name="gain over BCE"),
     ),
 ]

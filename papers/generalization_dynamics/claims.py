@@ -248,7 +248,6 @@ CHECKS = [
         "N = 200, alpha in {.5, 2, 4}, SNR 1, s02 = 1: Euler's w with step .01 equals the modal solution with exp(-lam "
         "t) replaced by (1 - .01 lam)^n, relative 1e-10, at t in {.1, .3, 1, 3, 10, 30}.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact([Condition(exact("1a", "weights_error"), at_most(1e-10), "relative distance of w")]),
         unit="number",
     ),
@@ -256,7 +255,6 @@ CHECKS = [
         "1b",
         "Euler with step .001 against gradient flow of the same draw: E_t within 1e-2 relative.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact([Condition(exact("1b", "training_error"), at_most(1e-2), "relative difference of E_t")]),
         unit="number",
     ),
@@ -265,7 +263,6 @@ CHECKS = [
         "Means over 200 draws of (wbar, w0, e) at fixed X of the per-draw E_g and E_t are within 4 SE of the formulas "
         "at t in {.3, 3, 30}.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1c", "generalisation"), at_most(4), "E_g, standard errors"),
@@ -280,7 +277,6 @@ CHECKS = [
         "4}; (SNR, s02) in {(10, 0), (1, 1), (.1, 1)}, 12 log times in [1e-2, 1e3]): E_g within 3 %, E_t within 5 % "
         "where E_t > .02; at t = inf within 1e-3 of the two closed forms.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "generalisation"), at_most(0.03), "E_g, relative"),
@@ -294,7 +290,6 @@ CHECKS = [
         "3a",
         "For each SNR and s02, the alpha with the largest median of O over 20 draws is .9, 1 or 1.1.",
         serves=["C2", "C3"],
-        experiment="linear",
         kind=Count([Condition(most_overtrained, between(0.9, 1.1), "alpha of the largest median O")]),
         unit="setting",
     ),
@@ -302,14 +297,12 @@ CHECKS = [
         "3b",
         "For each SNR and s02, O(.1) < .25 O(1) in >= 19 of 20 draws (large networks).",
         serves=["C2", "C3"],
-        experiment="linear",
         kind=Count([Condition(relative_overtraining(0.1), below(0.25), "O(.1)/O(1)")], need=19),
     ),
     Check(
         "3c",
         "For each SNR and s02, O(4) < .25 O(1) in >= 19 of 20 draws (small networks).",
         serves=["C2"],
-        experiment="linear",
         kind=Count([Condition(relative_overtraining(4.0), below(0.25), "O(4)/O(1)")], need=19),
     ),
     Check(
@@ -318,7 +311,6 @@ CHECKS = [
         "norm for alpha < 1; for both layers with N_i = 50 > P = 30 the part of W_1(t) - W_1(0) outside the span of "
         "the inputs is < 1e-10 of its Frobenius norm.",
         serves=["C6"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("4", "linear"), below(1e-10), "linear, relative"),
@@ -334,7 +326,6 @@ CHECKS = [
         "e: at alpha = .5 the mean difference of |wbar - w|^2/N is within 4 SE of .5 and SE < .01; at alpha = 2 every "
         "difference is < 1e-8.",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("5", "mean_in_errors"), at_most(4), "mean difference - .5, standard errors"),
@@ -349,7 +340,6 @@ CHECKS = [
         "Student (i), 10 draws: the median over draws of E_g(inf) at N_h = 300 over that at 3000 is > 3, and the "
         "median O(3000) is < .1 of the median O(300).",
         serves=["C5", "C2"],
-        experiment="readout",
         kind=Count(
             [
                 Condition(median_ratio("test/final", 300, 3000), above(3), "E_g(300)/E_g(3000)"),
@@ -363,7 +353,6 @@ CHECKS = [
         "Student (ii), s = 1, 5 seeds: E_g at the end at N_h = 400 less that at N_h = 19, paired t: reproduced if the "
         "95 % interval lies below 0, refuted if above.",
         serves=["C5"],
-        experiment="two_layers",
         kind=Interval(
             difference(student("test/final", 400), student("test/final", 19)), below(0), name="E_g(400) - E_g(19)"
         ),
@@ -372,7 +361,6 @@ CHECKS = [
         "6r",
         "Student (ii): E_g at the end, the smallest on the way, O, and E_t at the end, by s and N_h.",
         serves=["C5"],
-        experiment="two_layers",
         kind=Report(
             [
                 Condition(by_width_and_scale(name), at_most(math.inf), text)
@@ -390,7 +378,6 @@ CHECKS = [
         "The least eigenvalue that is not zero is within 15 % of (1 - sqrt(alpha))^2 at N = 800, alpha in {.25, .5, 2, "
         "4}: every one of 20 draws.",
         serves=["C7"],
-        experiment="exact",
         kind=Exact([Condition(exact("7", "relative_error"), below(0.15), "relative error, worst draw")]),
         unit="number",
     ),
@@ -398,7 +385,6 @@ CHECKS = [
         "8a",
         "Our bound, B sqrt(tr K)/P at t = inf: Spearman's rho with E_g over the nine N_h, mean over 10 draws >= .7.",
         serves=["C8"],
-        experiment="readout",
         kind=Count(
             [
                 Condition(
@@ -412,7 +398,6 @@ CHECKS = [
         "8b",
         "Its rho less that of the naive capacity sqrt(min(N_h, P)/P), per draw: the 95 % interval lies above 0.",
         serves=["C8"],
-        experiment="readout",
         kind=Interval(
             difference(rank_correlation("reachable"), rank_correlation("naive")), above(0), name="rho(b) - rho(a)"
         ),
@@ -421,7 +406,6 @@ CHECKS = [
         "8r",
         "Student (i): median over draws of E_g(inf), min E_g, O, the best ridge, and both capacities, by N_h.",
         serves=["C5", "C8"],
-        experiment="readout",
         kind=Report(
             [
                 Condition(medians("readout", name, HIDDEN), at_most(math.inf), text)
@@ -441,7 +425,6 @@ CHECKS = [
         "T-shirt against shirt with random features: median over draws of E_g(inf), min E_g and the best ridge, by "
         "N_h.",
         serves=["C5"],
-        experiment="images",
         kind=Report(
             [
                 Condition(medians("images", name, HIDDEN), at_most(math.inf), text)

@@ -319,7 +319,6 @@ CHECKS = [
         "Worst case, n = 1000: the counts of N-LR+GD at gamma = 100, 10, 1, 0.1 and of LR+GD at 100 equal 2, 2, 16, "
         "157 and 308; BP and LR+GD at 1e4 both need 301.",
         serves=["C8"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", name), between(expected, expected), name)
@@ -342,7 +341,6 @@ CHECKS = [
         "2 iterations at every n with gamma = 100, and 115, 129, 143, 157, 171, 185 (each +-1) with gamma = 0.1, 14 "
         "more for each doubling.",
         serves=["C5"],
-        experiment="worst_case",
         kind=Exact(
             [
                 Condition(slope_in_rows("bp"), between(0.95, 1.05), "slope of BP"),
@@ -360,7 +358,6 @@ CHECKS = [
         "Gaussian set: with e(gamma) the largest norm(theta_t/gamma - th_t)/norm(th_t) over 1 <= t <= min(30, T_BP), "
         "e(1e8) < 1e-6 and e(1e8) < 1e-3 e(1e2) for 5/5 seeds.",
         serves=["C1"],
-        experiment="limit",
         kind=Exact(
             [
                 Condition(scalar("limit", LIMIT), below(1e-6), "e(1e8)"),
@@ -372,7 +369,6 @@ CHECKS = [
         "3r",
         "Step by step: e(gamma) at the gammas between, and the draws that were replaced.",
         serves=["C1"],
-        experiment="limit",
         kind=Report(
             [
                 *(
@@ -389,7 +385,6 @@ CHECKS = [
         "At gamma = 1000: f(theta_1) = 125 +- 1e-9 (= gamma/8), f(theta_2) < 1e-10, norm(grad f(theta_1)) within 1e-6 "
         "of sqrt(2)/2, theta_2/gamma within 1e-6 of (1, 0.25), which separates.",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("4", "first_loss_error"), at_most(1e-9), "f(theta_1) - 125"),
@@ -407,7 +402,6 @@ CHECKS = [
         "No run exceeds its bound: 300 tiny Gaussian sets with the exact mu, iterations over the bound (tolerance "
         "1e-9).",
         serves=["C2", "C6", "C7"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("5a", name), at_most(1 + 1e-9), f"iterations / bound, {name}")
@@ -421,7 +415,6 @@ CHECKS = [
         "No run exceeds its bound with mu replaced by mu_lb, the margin of a separator that a linear program finds: "
         "worst case and images. Censored runs are skipped.",
         serves=["C2", "C6", "C7"],
-        experiment=["worst_case", "worst_case_margin", "balanced", "imbalanced", "image_margin"],
         kind=Exact(
             [
                 Condition(of_bound(experiment, arm), at_most(1 + 1e-9), f"iterations / bound, {experiment}, {arm}")
@@ -437,7 +430,6 @@ CHECKS = [
         "(medians over subsamples) and the largest loss before separation is larger in the same pairs. A censored run "
         "counts as infinitely many; both censored does not hold.",
         serves=["C3"],
-        experiment="balanced",
         kind=Count(
             [
                 Condition(medians_less("lr_10", "lr_0p1", count), below(0), "iterations, gamma = 10 - gamma = 0.1"),
@@ -455,7 +447,6 @@ CHECKS = [
         "6b",
         "Fashion-MNIST, balanced: the smallest median count of the six gammas is at 1, 10 or 100 in >= 4/5 pairs.",
         serves=["C3"],
-        experiment="balanced",
         kind=Count([Condition(fastest_step, between(1, 100), "fastest gamma")], need=4),
         unit="pair",
     ),
@@ -463,7 +454,6 @@ CHECKS = [
         "6r",
         "The largest loss before separation over gamma: it grows with gamma nearly by construction.",
         serves=["C3"],
-        experiment="balanced",
         kind=Report([Condition(peak_over_step(arm), at_least(0), f"max f/gamma, {arm}") for arm in LR]),
         unit="pair",
     ),
@@ -472,7 +462,6 @@ CHECKS = [
         "Fashion-MNIST, imbalanced: log(iterations of LR+GD, gamma = 100 / of N-LR+GD, gamma = 100), mean over the "
         "subsamples of a pair, is above 0 (paired t over 5 pairs).",
         serves=["C9"],
-        experiment="imbalanced",
         kind=Interval(log_ratio("imbalanced"), above(0), name="log(LR+GD / N-LR+GD)"),
         unit="pair",
     ),
@@ -480,7 +469,6 @@ CHECKS = [
         "8",
         "Fashion-MNIST, balanced: the median over pairs of the same log-ratio is <= 0.2.",
         serves=["C10"],
-        experiment="balanced",
         kind=Count(
             [Condition(median_over_pairs(log_ratio("balanced")), at_most(0.2), "median of log(LR+GD / N-LR+GD)")]
         ),
@@ -490,7 +478,6 @@ CHECKS = [
         "8r",
         "The balanced log-ratio by pair, and the interval of its mean over pairs (paired t).",
         serves=["C10"],
-        experiment="balanced",
         kind=Report(
             [
                 Condition(each(log_ratio("balanced")), at_most(math.inf), "log ratio"),
@@ -504,7 +491,6 @@ CHECKS = [
         "7r",
         "Median iterations by arm, mean over pairs, and censored runs: balanced.",
         serves=["C10"],
-        experiment="balanced",
         kind=Report(counts("balanced")),
         unit="pair",
     ),
@@ -512,7 +498,6 @@ CHECKS = [
         "7s",
         "Median iterations by arm, mean over pairs, and censored runs: imbalanced.",
         serves=["C9"],
-        experiment="imbalanced",
         kind=Report(counts("imbalanced")),
         unit="pair",
     ),
@@ -522,7 +507,6 @@ CHECKS = [
         "f the weighted mean, both to 1e-12 of its norm, at theta = 0 and 20 random theta of norm 1 and 100; u by the "
         "Gram matrix equals Z theta to 1e-9 of the largest |u| over 20 steps.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("9", "gradient_error"), at_most(1e-12), "gradient - autograd"),

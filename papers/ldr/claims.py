@@ -140,7 +140,6 @@ CHECKS = [
         "is p* - onehot(y) to 1e-6; lambda = 1e-3 lies within 1e-3 log K (1 + 1e-9) of max_k(f_k - f_y + c_k); "
         "lambda = 1e4 within 1e-3 of the mean over k",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "cross_entropy"), at_most(1e-6), "|psi - (CE - log K)| at lambda 1"),
@@ -158,7 +157,6 @@ CHECKS = [
         "lambda_0, at most 500 rounds) equals the bounded maximiser to 1e-5, and lambda stays in "
         "[lambda_0 (1 - 1/alpha), lambda_0]",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "error"), at_most(1e-5), "|lambda - maximiser|"),
@@ -172,7 +170,6 @@ CHECKS = [
         "As check 2 with alpha in U(1, 2), where the objective in lambda need not be concave: the share of 1000 "
         "cases whose alternation ends at another stationary point than the maximiser",
         serves=["C4"],
-        experiment="exact",
         kind=Report(
             [
                 Condition(exact("2", "missed_share"), at_most(1), "share that misses the maximiser"),
@@ -186,7 +183,6 @@ CHECKS = [
         "100 posteriors q ~ Dirichlet(1), K = 5, all gaps above 0.01: the minimiser of sum_y q_y psi(f, y) over the "
         "cube [-5, 5]^5 ranks all classes as q does, for lambda in {0.5, 1} and c in {0, 0.1}, 100 of 100",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 _hundred(f"ranked_lambda{lambda_}_margin{margin}", f"ranked in full, lambda {lambda_}, c {margin}")
@@ -202,7 +198,6 @@ CHECKS = [
         "p = softmax(f) with f in the cube: the top class is right and the classes ranked 2..K-1 (2..K on the simplex "
         "and for MAE) are tied to 1e-6, 100 of 100",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 _hundred("tied_simplex", "tied below the top, lambda infinite, simplex"),
@@ -217,7 +212,6 @@ CHECKS = [
         "Control beside C3: on {sum f = 0, |f|_2 <= 1} the minimiser of lambda = infinity, a symmetric loss, ranks all "
         "classes as q does, 100 of 100. So C3 depends on the set of scores; it is read for those of 3b",
         serves=[],
-        experiment="exact",
         kind=Exact([_hundred("ranked_l2", "ranked in full, lambda infinite, l2 ball")]),
         unit="posterior",
     ),
@@ -226,7 +220,6 @@ CHECKS = [
         "Digits, uniform noise 0.6: test top-1 of LDR with lambda 10 minus lambda 0.1, paired over 5 seeds, is "
         "positive with 95 % confidence",
         serves=["C6"],
-        experiment="digits",
         kind=Interval(
             difference(_top1(arm="ldr_10", setting="U.6"), _top1(arm="ldr_0p1", setting="U.6")),
             above(0),
@@ -238,7 +231,6 @@ CHECKS = [
         "Digits, clean: test top-1 of LDR with lambda in {0.1, 1} (chosen on validation, seed 900) minus lambda 10, "
         "paired over 5 seeds, is positive with 95 % confidence; negative refutes",
         serves=["C6"],
-        experiment="digits",
         kind=Interval(
             difference(_top1(arm="ldr_small", setting="clean"), _top1(arm="ldr_10", setting="clean")),
             above(0),
@@ -251,14 +243,12 @@ CHECKS = [
         "for every setting) ranked by test top-1 in every setting and seed: by seed, the mean over the 7 settings of "
         "rank(CE) - rank(ALDR) is positive with 95 % confidence (paired t, 5 seeds)",
         serves=["C5"],
-        experiment="digits",
         kind=Interval(rank_lead, above(0), name="mean rank of CE minus ALDR"),
     ),
     Check(
         "5b",
         "ALDR's mean rank over settings and seeds is among the best 3 of the 7 entrants",
         serves=["C5"],
-        experiment="digits",
         kind=Count([Condition(position, at_most(3), "place of ALDR by mean rank")]),
         unit="overall",
     ),
@@ -267,7 +257,6 @@ CHECKS = [
         "At C.5 both labels of a class are equally likely (Bayes top-1 is 50 %), so top-1 says little there: top-2 of "
         "the entrants at C.5, and their mean ranks with and without that setting",
         serves=["C5"],
-        experiment="digits",
         kind=Report(
             [
                 *(
@@ -288,7 +277,6 @@ CHECKS = [
         "rounds from the stored ones): mean over corrupted samples above that over clean ones, and AUROC of lambda_i "
         "as a detector of corruption > 0.6, in 3 of 3 seeds",
         serves=["C4"],
-        experiment="fashion",
         kind=Count(
             [
                 Condition(
@@ -308,7 +296,6 @@ CHECKS = [
         "Fashion-MNIST, uniform noise 0.8 on the clean classes 0-4 and none on 5-9, ALDR with lambda_0 = 1: AUROC of "
         "lambda_i for belonging to classes 0-4 > 0.6 in 3 of 3 seeds",
         serves=["C4"],
-        experiment="degree",
         kind=Count(
             [Condition(scalar("degree", "lambda/auroc_degree", "aldr_1"), above(0.6), "AUROC for the noisy classes")],
             need=3,
@@ -319,7 +306,6 @@ CHECKS = [
         "As 6a with lambda_0 = 10; and, since lambda_i depends on x_i alone, how far the corrupted labels were "
         "memorised: training accuracy on the noisy labels of corrupted samples",
         serves=["C4"],
-        experiment="fashion",
         kind=Report(
             [
                 Condition(
@@ -342,7 +328,6 @@ CHECKS = [
         "1000 random unnormalised f: |sum_y psi(f, y) - c (K - 1)| < 1e-9 at lambda = infinity; the same sum at "
         "lambda = 1 varies by more than 1",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("7", "error"), below(1e-9), "|sum - c (K - 1)|, lambda infinite"),

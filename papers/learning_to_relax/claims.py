@@ -101,7 +101,6 @@ CHECKS = [
         "rho(C_omega) from a dense eigensolver equals the piecewise formula to 1e-8 for 50 omegas away from omega* "
         "(|omega - omega*| > .01), and its minimum is omega* - 1.",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "radius_error"), at_most(1e-8), "eigensolver - formula"),
@@ -114,7 +113,6 @@ CHECKS = [
         "The vectorised cost table equals scalar SOR on 200 random cells (integer equality); the SSOR-CG solution "
         "equals scipy.sparse.linalg.spsolve to 1e-6.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "cells_differing"), at_most(0), "cells that differ"),
@@ -128,7 +126,6 @@ CHECKS = [
         "brentq on [min(k/s) - 2 sqrt(d)/eta, min(k/s) - 2/eta] to 1e-8, and the SLSQP minimiser of <k/s, p> - "
         "(4/eta) sum sqrt p on the simplex (start uniform, with gradient) at t <= 100 to 1e-5.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "root_error"), at_most(1e-8), "Newton - brentq"),
@@ -141,7 +138,6 @@ CHECKS = [
         "U(omega) >= cost(omega) on every grid point of all 40 instances; U is non-increasing below omega*. (True by "
         "construction, tau being taken at k = cost - 1: it tests the code.)",
         serves=["C3"],
-        experiment="bounds",
         kind=Exact(
             [
                 Condition(unit("bounds", "slack"), at_least(0), "min (U - cost)"),
@@ -154,7 +150,6 @@ CHECKS = [
         "4b",
         "How tight the surrogate is: median and maximum of U/cost over the grid.",
         serves=["C3"],
-        experiment="bounds",
         kind=Report(
             [
                 Condition(unit("bounds", "ratio_median"), at_least(1), "median U/cost, mean over instances"),
@@ -169,7 +164,6 @@ CHECKS = [
         "cost(Tsallis-INF) / cost(best fixed omega) over rounds 1001..2000 is below 1.25 in both laws, mean of the "
         "5 seeds; the best fixed omega is the grid's best over these rounds.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Count(
             [Condition(scalar("learners", "ratio/second_half", "tsallis_inf", over=LAW), below(1.25), "mean ratio")]
         ),
@@ -179,7 +173,6 @@ CHECKS = [
         "5b",
         "Over the same rounds Tsallis-INF costs less than the fixed omega = 1.4, paired t over seeds, in each law.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             difference(
                 scalar("learners", "cost/second_half", "tsallis_inf", group=LAW),
@@ -195,7 +188,6 @@ CHECKS = [
         "cost_g(1..T), is below 1 (upper end of the paired-t interval) in each law; a seed with regret <= 0 "
         "somewhere counts as slope 0.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             scalar("learners", "regret/exponent", "tsallis_inf", group=LAW),
             below(1),
@@ -207,7 +199,6 @@ CHECKS = [
         "The learner as the paper's code has it (Newton's method from x = -1), beside the one that converges: ratio"
         " to the best fixed omega in the second half, and rounds of 2000 in which its Newton's method failed.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Report(
             [
                 Condition(
@@ -231,7 +222,6 @@ CHECKS = [
         "6a",
         "High-variance law: ChebCB's total cost is below Tsallis-INF's, paired over 5 seeds, the interval excludes 0.",
         serves=["C2"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             difference(
                 scalar("learners", "cost/total", "cheb_cb", data__law="high"),
@@ -246,7 +236,6 @@ CHECKS = [
         "High-variance law: ChebCB's total cost is below that of Tsallis-INF-CB, paired over 5 seeds, the interval "
         "excludes 0.",
         serves=["C2"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             difference(
                 scalar("learners", "cost/total", "cheb_cb", data__law="high"),
@@ -260,7 +249,6 @@ CHECKS = [
         "7",
         "(best fixed - oracle) / best fixed is larger under Beta(1/2, 3/2) than under Beta(2, 6) in 5 of 5 seeds.",
         serves=["C4"],
-        experiment="cost_table",
         kind=Count(
             [
                 Condition(
@@ -279,7 +267,6 @@ CHECKS = [
         "Heat equation, nx = 25: Tsallis-INF and ChebCB both need fewer iterations in total than CG and than omega "
         "= 1, in 3 of 3 seeds.",
         serves=["C6"],
-        experiment=["heat", "heat_fixed"],
         kind=Count([fewer(arm, base) for arm in ("tsallis_inf", "cheb_cb") for base in ("cg", "fixed_1_0")]),
     ),
     Check(
@@ -287,7 +274,6 @@ CHECKS = [
         "Heat equation, nx = 25: iterations over those of omega = 1.5 (which the paper calls nearly best there) and"
         " of the best of five fixed omegas.",
         serves=["C6"],
-        experiment=["heat", "heat_fixed"],
         kind=Report(
             [
                 Condition(total(arm) / fixed(base), at_least(0), f"{arm} / {name}")
@@ -300,7 +286,6 @@ CHECKS = [
         "8c",
         "Heat equation, nx = 25: seconds of omega = 1 over those of the learners, solver and learner together.",
         serves=["C6"],
-        experiment=["heat", "heat_fixed"],
         kind=Report(
             [Condition(seconds(fixed, "fixed_1_0") / seconds(total, arm), at_least(0), arm) for arm in LEARNERS]
         ),
@@ -310,7 +295,6 @@ CHECKS = [
         "SOR sweeps and products with the matrix counted inside the solver with a learner attached equal those of "
         "replaying the chosen omegas without it.",
         serves=["C7"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("9a", "extra_sweeps"), at_most(0), "further sweeps"),
@@ -322,7 +306,6 @@ CHECKS = [
         "9b",
         "Milliseconds that a learner takes in a round (median) at d = 20, 80, 320.",
         serves=["C7"],
-        experiment="overhead",
         kind=Report(
             [
                 Condition(scalar("overhead", "time/round_ms", arm, group="module.omegas"), at_least(0), arm)
@@ -335,7 +318,6 @@ CHECKS = [
         "U_CG(omega) >= iterations of SSOR-CG (x0 = 0, ||r|| <= 1e-8 ||b||) for 20 omegas on [2 sqrt 2 - 2, 1.95] "
         "and the 40 shifted copies.",
         serves=["C5"],
-        experiment="bounds",
         kind=Exact([Condition(unit("bounds", "cg_slack"), at_least(0), "min (U_CG - cost)")]),
         unit="instance",
     ),
@@ -344,7 +326,6 @@ CHECKS = [
         "SSOR-CG, high-variance law, n = 100, T = 1000: Tsallis-INF's cost in the second half is below that of "
         "uniform play (the mean of the table's rows), paired t over 5 seeds excludes 0.",
         serves=["C5"],
-        experiment=["ssor_cg_table", "ssor_cg_learners"],
         kind=Interval(
             difference(
                 scalar("ssor_cg_learners", "cost/second_half", "tsallis_inf"),

@@ -225,7 +225,6 @@ CHECKS = [
         "L_tra and its gradient are 0 where ref = out. With lambda = 0, after 50 steps (512 samples, batch 128, "
         "E_start = 2, Etilde = 2, the term evaluated 38 times), SAF's weights equal SGD's bit for bit",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "gradient"), at_most(1e-6), "gradient"),
@@ -242,7 +241,6 @@ CHECKS = [
         "Outputs that say their epoch are read back as e - Etilde in every epoch e >= Etilde, in shuffled order and "
         "with batches that do not divide the samples; before, as not a number",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "error"), at_most(0), "|read - (e - Etilde)|"),
@@ -255,7 +253,6 @@ CHECKS = [
         "3a",
         "Forward and backward passes a step: SGD and SAF 1/1, MESA 2/1, SAM 2/2",
         serves=["C1", "C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", f"{method}_{way}"), between(count, count), f"{method} {way}")
@@ -270,7 +267,6 @@ CHECKS = [
         "MLP 784-1024-1024-10, batch 256, one thread, single precision, synthetic input, methods in turns in blocks of "
         "20 steps, the first block dropped, medians of 100 steps: SAF/SGD <= 1.15, MESA/SGD <= 1.5",
         serves=["C2"],
-        experiment="cost",
         kind=Exact(
             [
                 Condition(ratio("saf", "wide"), at_most(1.15), "SAF/SGD"),
@@ -283,7 +279,6 @@ CHECKS = [
         "3c",
         "The same run: SAM/SGD in [1.6, 2.4]",
         serves=["C1"],
-        experiment="cost",
         kind=Exact([Condition(ratio("sam", "wide"), between(1.6, 2.4), "SAM/SGD")]),
         unit="process",
     ),
@@ -292,7 +287,6 @@ CHECKS = [
         "Seconds for an epoch of 8,000 samples, data and augmentation apart; and the ratios for the desk's own network "
         "(784-256-128-10, batch 128), where calls cost as much as arithmetic",
         serves=["C1", "C2"],
-        experiment="cost",
         kind=Report(
             [
                 *(
@@ -309,21 +303,18 @@ CHECKS = [
         "log lambda_max(SAF, lambda = 1) - log lambda_max(SGD), paired over 10 seeds: below 0 with 95 % confidence at "
         "noise 0.2, and averaged over both noise levels",
         serves=["C5"],
-        experiment="fashion",
         kind=Interval(log_flatter("saf_1"), below(0), name="log lambda_max, SAF minus SGD"),
     ),
     Check(
         "4b",
         "The same for SAM",
         serves=["C5"],
-        experiment="fashion",
         kind=Interval(log_flatter("sam"), below(0), name="log lambda_max, SAM minus SGD"),
     ),
     Check(
         "4c",
         "Power iteration finds the eigenvalue of largest size; it is positive in every run",
         serves=[],
-        experiment="fashion",
         kind=Exact([Condition(scalar("fashion", LAMBDA_MAX, over=("arm", "noise", "seed")), above(0), "lambda_max")]),
         unit="run",
     ),
@@ -332,7 +323,6 @@ CHECKS = [
         "Noise 0.2: lambda_max and S_rho of every arm; SAF at lambda = 0.3; and flatness against SGD at the epoch with "
         "the nearest training cross entropy, since the Hessian grows with the logits",
         serves=["C5"],
-        experiment="fashion",
         kind=Report(
             [
                 *each(LAMBDA_MAX, "lambda_max", at_most(math.inf), **NOISY),
@@ -351,14 +341,12 @@ CHECKS = [
         "Test accuracy of SAF (lambda = 0.3) minus SGD at noise 0.2, paired over 10 seeds: above 0 with 95 % "
         "confidence",
         serves=["C6"],
-        experiment="fashion",
         kind=Interval(lead("saf", "sgd", **NOISY), above(0), name="accuracy, SAF minus SGD"),
     ),
     Check(
         "5b",
         "Without noise the mean paired difference is at least -0.3 points; the interval is shown",
         serves=["C6"],
-        experiment="fashion",
         kind=Interval(lead("saf", "sgd", **CLEAN), at_least(-0.003), name="accuracy, SAF minus SGD", margin=math.inf),
     ),
     Check(
@@ -366,7 +354,6 @@ CHECKS = [
         "In place of ImageNet: test accuracy of SAF (lambda = 0.3) minus SAM at noise 0.2 has a mean of at least -0.3 "
         "points and an interval above -0.5 points",
         serves=["C3"],
-        experiment="fashion",
         kind=Interval(lead("saf", "sam", **NOISY), at_least(-0.003), name="accuracy, SAF minus SAM", margin=0.002),
     ),
     Check(
@@ -374,14 +361,12 @@ CHECKS = [
         "SGD at noise 0.2: Spearman's rho over epochs e = 2..19 of KL_e, the mean over the epoch's samples of tau^2 "
         "KL(softmax(Y^(e-2)/tau) || softmax(out/tau)), and S_rho before the first step of e is at least 0.5 in 8 of 10",
         serves=["C4"],
-        experiment="fashion",
         kind=Count([Condition(spearman, at_least(0.5), "rho")], need=8),
     ),
     Check(
         "7b",
         "As both may share a trend in e: the partial rank correlation given e is positive in 8 of 10",
         serves=["C4"],
-        experiment="fashion",
         kind=Count([Condition(partial_spearman, above(0), "partial rho")], need=8),
     ),
     Check(
@@ -389,7 +374,6 @@ CHECKS = [
         "Noise 0.2: test accuracies of all arms, of SGD's average of weights, and of SAF held to the last epoch alone; "
         "the share of MESA's gain that the average has, if that gain is above 0 with 95 % confidence",
         serves=["C6"],
-        experiment=["fashion", "last_epoch"],
         kind=Report(
             [
                 *each(ACCURACY, "accuracy", at_most(1), **NOISY),
@@ -405,7 +389,6 @@ CHECKS = [
         "S_rho/(rho |g|) tend to 1: at eta and rho/|g| = 1e-5 the error is below 1e-3, and at 1e-6 it is 10 times "
         "smaller to 5 %",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("9", "descent"), below(1e-3), "error of the descent"),
