@@ -58,12 +58,6 @@ class Session:
         """The paper's records."""
         return Store(self.paper, self.outputs)
 
-    @cached_property
-    def attested(self) -> dict[str, list[str]]:
-        """By signature, the code digests for which an older record was seen to hold."""
-        path = self.store.folder / "attested.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
     def plan(self) -> Plan:
         """Expand the study with the records as they are now."""
         return make_plan(
@@ -82,8 +76,8 @@ class Session:
         return record.scalars[name]
 
     def state(self, config: Mapping[str, Any], record: Record | None) -> State:
-        """What a record (or none) is worth for a configuration and the code as it is now."""
-        from assay.codes import code_of
+        """What a record (or none) is worth for a configuration, and the code and the data as they are now."""
+        from assay.codes import code_of, holds
 
         if record is None:
             return "missing"
@@ -91,10 +85,7 @@ class Session:
             return "failed"
         if not self.store.artefacts_whole(record):
             return "missing"
-        code = code_of(config, self.store)
-        if record.code == code or code in self.attested.get(record.signature, []):
-            return "done"
-        return "done" if self.keep_stale else "stale"
+        return "done" if holds(record, code_of(config, self.store)) or self.keep_stale else "stale"
 
     def states(self, plan: Plan) -> dict[str, State]:
         """The state of every run of a plan."""
