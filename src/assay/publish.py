@@ -10,6 +10,7 @@ import polars as pl
 
 from assay import places
 from assay.errors import UserError
+from assay.outdated import facts_of
 from assay.reproduce import Session, judge_paper, write_json
 from assay.results import Results
 from assay.sources import committed, committed_folder
@@ -33,6 +34,7 @@ def publish(session: Session) -> list[Path]:
             f"`assay reproduce {session.paper} --scale {session.scale}` first"
         )
     results = _light(session.results(plan))
+    results = dataclasses.replace(results, facts={**results.facts, **facts_of(plan)})
     results.save(committed_folder(session.paper, session.scale))
     return _judge_and_draw(results)
 
