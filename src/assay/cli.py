@@ -190,10 +190,13 @@ def reproduce(
         return
     session.store.prepare()
     from assay.finished import still_finished
+    from assay.relabel import relabel_and_say
 
     if again:
         session.start_over()
     verdicts = None if again else still_finished(session)
+    if verdicts is None:
+        relabel_and_say(session.store)
     if verdicts is None and launcher == "slurm":
         _reproduce_on_slurm(session, profile, detach)
     elif verdicts is None:
@@ -823,6 +826,18 @@ def records_merge(
         raise UserError(f"{source} is no folder")
     copied, refused = merge(source, places.outputs())
     _console().print(f"{copied} records taken over" + (f", {refused} refused as not whole" if refused else ""))
+
+
+@records_app.command("relabel")
+def records_relabel() -> None:
+    """Give records of an earlier rule of code digests the present one where their code is the same; nothing is run."""
+    from assay import places
+    from assay.records import Store
+    from assay.relabel import relabel
+
+    for folder in sorted(places.outputs().glob("*/records")):
+        store = Store(folder.parent.name)
+        _console().print(f"{store.paper}: {relabel(store)} records relabelled")
 
 
 @records_app.command("check")
