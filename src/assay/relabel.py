@@ -132,13 +132,20 @@ def draws(config: Mapping[str, Any]) -> bool:
 # -- published tables -------------------------------------------------------------------------------------------------
 
 
-def label_published(papers: Sequence[str], scale: str) -> list[dict[str, str]]:
+def label_published(papers: Sequence[str], scale: str, same: str | None = None) -> list[dict[str, str]]:
     """Label published tables with the digest of the present rule, arm by arm; returns a row an arm.
 
     An arm is labelled where the old rule gives the same digests at the commits that made its tables and just before
     the rule changed. Others have no digest, and count as older than the code.
+
+    Args:
+        papers: their slugs.
+        scale: which tables.
+        same: a later commit that is known to compute the numbers of the one that changed the rule; its digests are
+            taken then.
     """
     before, after = change()
+    after = same or after
     wanted: dict[str, set[Asked]] = {}
     plans = {paper: make_plan(Study.of(paper), scale, lambda signature, name: 0.0) for paper in papers}
     arms: dict[tuple[str, str, str], set[Asked]] = {}

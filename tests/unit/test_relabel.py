@@ -11,6 +11,7 @@ from small_run import config_of
 
 from assay import compose, places, relabel
 from assay.codes import combined, holds, under
+from assay.cross import matrix
 from assay.errors import UserError
 from assay.records import Record, Store
 
@@ -113,3 +114,34 @@ def test_without_the_history_records_stay_stale(store, tmp_path, monkeypatch, ca
     relabel.relabel_and_say(store)
     assert "count as stale" in capsys.readouterr().err
     assert replace(store.read("a" * 20)).also == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "parts", "verdict"),
+    [
+        ({"dirty": False}, ("optimizer=sgd,lion_k",), "labelled"),
+        ({"dirty": True}, ("optimizer=sgd,lion_k",), "made with uncommitted changes"),
+        ({"dirty": False, "commits": "after"}, ("optimizer=sgd,lion_k",), "its code has changed since"),
+        (
+            {"dirty": False},
+            ("model=tab_mlp", "model.dropout=0.0,0.3", "optimizer=sgd"),
+            "draws from the global generators",
+        ),
+    ],
+)
+def test_published_tables_are_labelled_arm_by_arm(history, tmp_path, monkeypatch, facts, parts, verdict):
+    compose.load(None)
+    study = matrix(["data.table=iris", "budget.epochs=1", "loss=cross_entropy", *parts], seeds=1)
+    monkeypatch.setattr(places, "PAPERS", tmp_path / "papers")
+    monkeypatch.setattr(relabel.Study, "of", lambda paper: study)
+    before, after = history
+    path = tmp_path / "papers" / "p" / "results" / "desk" / "results.json"
+    path.parent.mkdir(parents=True)
+    commits = [after if facts.get("commits") == "after" else before]
+    path.write_text(json.dumps({"facts": {"dirty": facts["dirty"], "commits": commits, "runs": 2}}))
+    (row,) = relabel.label_published(["p"], "desk")
+    assert row["verdict"] == verdict
+    kept = json.loads(path.read_text())["facts"]
+    ((arm, code),) = kept["codes"][row["experiment"]].items()
+    assert kept["runs"] == 2 and (code is None) == (verdict != "labelled")
+    assert code is None or code == relabel.digests(after, [("p", tuple(kept["parts"][row["experiment"]][arm]))])[0]
