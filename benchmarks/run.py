@@ -51,6 +51,7 @@ def step() -> dict[str, Any]:
     from torch import nn
 
     from assay import compose, runner
+    from assay.run.build import build
 
     torch.set_num_threads(1)
     compose.load(None)
@@ -69,7 +70,7 @@ def step() -> dict[str, Any]:
             }
         ]
     )
-    module = runner.build(compose.assemble(choices, values, 1))
+    module = build(compose.assemble(choices, values, 1))
     x, y = module.data.train.x, module.data.train.y
     net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
@@ -166,11 +167,12 @@ def saf() -> dict[str, Any]:
     """A step of SAF against one of SGD, beside MESA and SAM: in turns in one process, as the paper's cost is judged."""
     import torch
 
-    from assay import compose, runner
+    from assay import compose
+    from assay.run.build import build
 
     torch.set_num_threads(1)
     compose.load("saf")
-    module = runner.build(compose.assemble(*compose.merge([{"module": "saf/cost"}]), 1))
+    module = build(compose.assemble(*compose.merge([{"module": "saf/cost"}]), 1))
     for block in module.blocks():
         module.training_step(block, 0)
     module.finish()

@@ -208,6 +208,7 @@ def reproduce(
         return
     session.store.prepare()
     from assay.finished import still_finished
+    from assay.relabel import relabel_and_say
     from assay.reproduce import check_paper_is_sound
 
     if again:
@@ -217,6 +218,7 @@ def reproduce(
         _show(session, verdicts)
         return
     check_paper_is_sound(paper)
+    relabel_and_say(session.store)
     limit = Limit(looks or (MOST_LOOKS if launcher == "local" and scale == "desk" else 1), minutes)
     if launcher == "slurm":
         _reproduce_on_slurm(session, profile, detach, limit)
@@ -998,6 +1000,18 @@ def records_merge(
         raise UserError(f"{source} is no folder")
     copied, refused = merge(source, places.outputs())
     _console().print(f"{copied} records taken over" + (f", {refused} refused as not whole" if refused else ""))
+
+
+@records_app.command("relabel")
+def records_relabel() -> None:
+    """Give records of an earlier rule of code digests the present one where their code is the same; nothing is run."""
+    from assay import places
+    from assay.records import Store
+    from assay.relabel import relabel
+
+    for folder in sorted(places.outputs().glob("*/records")):
+        store = Store(folder.parent.name)
+        _console().print(f"{store.paper}: {relabel(store)} records relabelled")
 
 
 @records_app.command("check")

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay import places
+from assay import contents, places
 from assay.records import write_atomically
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 def remember(session: Session, signatures: Iterable[str]) -> None:
     """Note that a complete sweep's page is written."""
-    note = {"sources": sources(session), "records": records(session, signatures), "report": report(session)}
+    note = {
+        "sources": sources(session),
+        "records": records(session, signatures),
+        "data": data(session, signatures),
+        "report": report(session),
+    }
     write_atomically(_note(session), json.dumps(note, indent=1).encode())
 
 
@@ -33,6 +38,7 @@ def still_finished(session: Session) -> dict[str, Any] | None:
         same = (
             note["sources"] == sources(session)
             and note["records"] == records(session, note["records"])
+            and not contents.changed(note["data"])
             and note["report"] == report(session)
         )
         return json.loads((session.report_folder / "verdicts.json").read_text()) if same else None
@@ -48,8 +54,7 @@ def sources(session: Session) -> str:
     """Hash of everything that a plan, its verdicts and its page are made from, the records apart."""
     options = [session.seeds, dict(session.overrides), session.keep_stale, sorted(session.experiments)]
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    attested = session.store.folder / "attested.json"
-    for path in [*_files(session.paper), *([attested] if attested.exists() else [])]:
+    for path in _files(session.paper):
         digest.update(str(path.name).encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -69,6 +74,12 @@ def _files(paper: str) -> list[Path]:
 def records(session: Session, signatures: Iterable[str]) -> dict[str, str]:
     """By signature: the hash of the record's file."""
     return {s: hashlib.sha256(session.store.path(s).read_bytes()).hexdigest() for s in sorted(signatures)}
+
+
+def data(session: Session, signatures: Mapping[str, Any]) -> dict[str, str]:
+    """The sums of the files that the records' numbers come from."""
+    found = (session.store.read(signature) for signature in signatures)
+    return {name: sum_ for record in found if record is not None for name, sum_ in (record.data or {}).items()}
 
 
 def report(session: Session) -> list[str]:

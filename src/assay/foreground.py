@@ -74,6 +74,8 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
         console.print(f"failed ({failure['class']}): {failure['message']}", markup=False)
         console.print(failure["traceback"], markup=False)
         return 1
+    if not hooks.computed:
+        console.print(f"nothing computed: the record of {record.provenance.get('finished', 'an unknown date')} holds")
     for name, value in sorted(record.scalars.items()):
         console.print(f"  {name} = {value:.6g}", markup=False)
     console.print(

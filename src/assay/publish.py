@@ -11,6 +11,7 @@ import polars as pl
 from assay import places
 from assay.errors import UserError
 from assay.judging import errors
+from assay.outdated import facts_of
 from assay.reproduce import Session, check_paper_is_sound, judge_paper, write_json
 from assay.results import Results
 from assay.sources import committed, committed_folder
@@ -46,6 +47,7 @@ def publish(session: Session) -> list[Path]:
         )
     if errors(verdicts):
         raise UserError(f"{session.paper} ({session.scale}): {'; '.join(errors(verdicts))}")
+    results = dataclasses.replace(results, facts={**results.facts, **facts_of(plan)})
     results.save(committed_folder(session.paper, session.scale))
     return _judge_and_draw(results)
 

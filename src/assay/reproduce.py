@@ -63,12 +63,6 @@ class Session:
         """The paper's records."""
         return Store(self.paper, self.outputs)
 
-    @cached_property
-    def attested(self) -> dict[str, list[str]]:
-        """By signature, the code digests for which an older record was seen to hold."""
-        path = self.store.folder / "attested.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
     def plan(self) -> Plan:
         """What is to be run: the study with the records as they are now."""
         seeds = seeding(with_needs(self.study, self.more)) if self.more else self.seeds
@@ -114,8 +108,8 @@ class Session:
         return record.scalars[name]
 
     def state(self, config: Mapping[str, Any], record: Record | None) -> State:
-        """What a record (or none) is worth for a configuration and the code as it is now."""
-        from assay.codes import code_of
+        """What a record (or none) is worth for a configuration, and the code and the data as they are now."""
+        from assay.codes import code_of, holds
 
         if record is None:
             return "missing"
@@ -123,10 +117,7 @@ class Session:
             return "failed"
         if not self.store.artefacts_whole(record):
             return "missing"
-        code = code_of(config, self.store)
-        if record.code == code or code in self.attested.get(record.signature, []):
-            return "done"
-        return "done" if self.keep_stale else "stale"
+        return "done" if holds(record, code_of(config, self.store)) or self.keep_stale else "stale"
 
     def diverged(self, record: Record) -> bool:
         """Whether a run has left the finite numbers, with the code as it is now."""

@@ -193,13 +193,20 @@ def _facts(provenance: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     if not provenance:
         return {}
     each = provenance.values()
-    commits = sorted({str(p.get("commit")) for p in each})
+    commits = sorted({str(p.get("commit") or "unknown") for p in each})
+    dirty = [p.get("dirty") for p in each]
     return {
         "commits": commits,
-        "dirty": any(bool(p.get("dirty")) for p in each),
-        "versions": next(iter(each)).get("versions", {}),
+        "dirty": True if any(dirty) else None if None in dirty else False,
+        "versions": _versions([p.get("versions", {}) for p in each]),
         "machines": sorted({json.dumps(p.get("machine"), sort_keys=True) for p in each}),
         "core_seconds": round(sum(p.get("seconds", 0.0) * p.get("threads", 1) for p in each), 1),
         "runs": len(each),
         "last": max(str(p.get("finished", "")) for p in each),
     }
+
+
+def _versions(each: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """By library, the version; all of them where runs differ."""
+    names = dict.fromkeys(name for versions in each for name in versions)
+    return {name: ", ".join(sorted({versions[name] for versions in each if name in versions})) for name in names}

@@ -28,6 +28,7 @@ import orjson
 
 from assay import compose, places
 from assay.errors import RunFailed, UserError
+from assay.provenance import digits_of
 from assay.records import Lock, Record, Store, write_atomically
 from assay.registry import KINDS
 
@@ -69,7 +70,7 @@ def project() -> str:
 
 def run_id(signature: str, code: str) -> str:
     """A run's id: the same computation by other code is another run."""
-    return f"{signature}-{code[:6]}"
+    return f"{signature}-{digits_of(code)[:6]}"
 
 
 def identity(store: Store, signature: str, code: str, config: Mapping[str, Any]) -> Identity:
@@ -326,8 +327,10 @@ def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
 
 def _end(logger: Any, store: Store, signature: str) -> None:
     failed = sys.exc_info()[0] is not None
+    from assay.codes import holds
+
     record = None if failed else store.read(signature)
-    done = record is not None and record.status == "done" and record.code == logger.code
+    done = record is not None and record.status == "done" and holds(record, logger.code)
     try:
         if logger.close(record.scalars if record is not None and done else None) and done:
             _mark_streamed(store, signature, logger.mode, logger.version)

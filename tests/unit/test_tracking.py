@@ -19,6 +19,7 @@ import pytest
 
 from assay import compose, parts, runner, tracking
 from assay.errors import RunFailed, UserError
+from assay.provenance import digits_of
 from assay.records import Record, Store
 from assay.study import Cell, Plan, Run
 
@@ -161,7 +162,7 @@ def test_a_run_looks_the_same_streamed_or_sent_afterwards(tmp_path, monkeypatch)
     assert (record.scalars, record.curves) == (plain.scalars, plain.curves), "streaming changed a number"
     (live,), (after,) = map(read, files(streamed)), map(read, files(sent))
     assert live.named == after.named
-    assert live.named[0] == f"{record.signature}-{record.code[:6]}"
+    assert live.named[0] == f"{record.signature}-{digits_of(record.code)[:6]}"
     assert live.named[1:3] == ("assay", "p")
     assert live.config == after.config == json.loads(json.dumps(config))
     assert timeless(live.summary) == timeless(after.summary)
@@ -488,7 +489,7 @@ def test_online_a_run_sends_its_rows_once_and_nothing_of_its_machine(server, tmp
     store = Store("p", tmp_path)
     record = train(store, config_of())
     upsert = server.asked("UpsertBucket")[0]
-    assert (upsert["name"], upsert["groupName"]) == (f"{record.signature}-{record.code[:6]}", "p")
+    assert (upsert["name"], upsert["groupName"]) == (f"{record.signature}-{digits_of(record.code)[:6]}", "p")
     assert not (upsert["host"] or upsert["program"] or upsert["repo"] or upsert["commit"])
     offset, rows = server.history()
     assert offset == 0

@@ -20,11 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.contents import report, unwatched
 from assay.data.base import Data, Split, data
-from assay.data.fetcher import Found, data_folders, declare
+from assay.data.fetcher import Found, declare
 from assay.data.hub import as_allowed
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing, UserError
+from assay.places import data_folders
 from assay.seeds import Seeds
 
 VOCABULARY = 50257
@@ -77,7 +79,9 @@ class Tokens:
         path = self.path()
         if path is None:
             raise DataMissing(_HOW)
-        return np.memmap(path, np.uint16, "r")
+        report(path.with_name(SUMS))  # 18 GB, whose sum is there
+        with unwatched():
+            return np.memmap(path, np.uint16, "r")
 
 
 _HOW = (

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from assay import places
-from assay.codes import code_of
+from assay.codes import code_of, holds
 from assay.errors import UserError
 from assay.launch import packing, profiles, site, snapshot, task
 from assay.launch.local import Outcome
@@ -158,7 +158,7 @@ class Launcher:
         found = {}
         for run in runs:
             record = self.store.read(run.signature)
-            if record is None or record.code != code_of(run.config, self.store):
+            if record is None or not holds(record, code_of(run.config, self.store)):
                 continue
             job = last.get(run.signature)
             if record.status == "done":

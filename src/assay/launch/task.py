@@ -177,8 +177,10 @@ class Task:
         return [worker.run.signature for worker in busy if not self._finished(sweep, worker.run.signature)]
 
     def _finished(self, sweep: Sweep, signature: str) -> bool:
+        from assay.codes import holds
+
         record = sweep.store.read(signature)
-        return record is not None and record.code == sweep.job(self.job).runs[signature].code
+        return holds(record, sweep.job(self.job).runs[signature].code)
 
     def _close(self) -> None:
         """End the workers; those that do not listen end with this process."""

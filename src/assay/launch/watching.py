@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from assay.codes import holds
 from assay.launch import site
 from assay.launch.slurm import Launcher
 from assay.launch.sweeps import Job, Sweep, record_mark
@@ -40,7 +41,7 @@ def _row(sweep: Sweep, signature: str, job: Job, index: int, queue: Mapping[str,
     wanted = job.runs[signature]
     fresh = record is not None and record_mark(sweep.store, signature) != wanted.replaces
     state, reason = "waiting" if word else "cancelled" if sweep.cancelled else "lost", ""
-    if record is not None and record.status == "done" and record.code == wanted.code:
+    if record is not None and record.status == "done" and holds(record, wanted.code):
         state = "done"
     elif Lock.held(sweep.store.run_folder(signature)):
         state = "running"

@@ -244,7 +244,7 @@ def _rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
 
 UNITS = ("CPU-hours", "GPU-hours")
 
-COSTS = ("hours", "held", "core_seconds")
+COSTS = ("hours", "held", "core_seconds", "codes", "parts")
 """Facts that are shown as the page's costs, not among the rest of the provenance."""
 
 
