@@ -76,7 +76,7 @@ def records(session: Session, signatures: Iterable[str]) -> dict[str, str]:
     return {s: hashlib.sha256(session.store.path(s).read_bytes()).hexdigest() for s in sorted(signatures)}
 
 
-def data(session: Session, signatures: Mapping[str, Any]) -> dict[str, str]:
+def data(session: Session, signatures: Iterable[str]) -> dict[str, str]:
     """The sums of the files that the records' numbers come from."""
     found = (session.store.read(signature) for signature in signatures)
     return {name: sum_ for record in found if record is not None for name, sum_ in (record.data or {}).items()}
