@@ -346,7 +346,11 @@ class More:
         return (
             self.experiment == experiment
             and (self.arms is None or arm in self.arms)
-            and all(axes[axis] in levels for axis, levels in self.levels if axis in axes)
+            and all(
+                any(same(as_column(axes[axis]), as_column(level)) for level in levels)
+                for axis, levels in self.levels
+                if axis in axes
+            )
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 from small_run import FIX
 
 from assay.errors import UserError
-from assay.study import SeedRange, Study, declared, make_plan
+from assay.study import More, SeedRange, Study, declared, make_plan
 
 
 def study(**experiments):
@@ -157,3 +157,11 @@ def test_arms_that_are_the_same_runs_everywhere_are_named():
     assert twins(arms={"a": loss, "b": loss}, select=[{**rates, "arms": ["a"]}, {**rates, "arms": ["b"]}]).twins
     hidden = [{**rates, "fix": {"loss": "cross_entropy"}}]
     assert twins(arms={"a": {}, "b": loss}, select=hidden).twins == []
+
+
+@pytest.mark.parametrize(("level", "asked"), [([64], "[64]"), ([64], [64]), (1.0, 1), (None, None), ("a", "a")])
+def test_further_seeds_are_of_the_levels_as_measures_name_them(level, asked):
+    """A level is a list in the configuration and its text in the tables."""
+    more = More("box", 10, levels=(("at", (asked,)), ("column of units", ("x",))))
+    assert more.covers("box", "main", {"at": level})
+    assert not more.covers("box", "main", {"at": True}) and not more.covers("box", "main", {"at": [8]})
