@@ -330,10 +330,10 @@ def test_a_selection_without_a_winner_ends_the_sweep_with_a_line(session, monkey
     assert not launched and len(swept.plan.blocked) == 2
     line = "box: all 3 candidates diverged (selection 1 by val/accuracy, arm=main)"
     assert swept.plan.dead_ends == [line]
-    monkeypatch.setattr(reproduce, "write_report", lambda session: {})
     monkeypatch.setattr(cli, "_show", lambda session, verdicts: None)
+    monkeypatch.setattr(cli, "_further", lambda session, verdicts: None)
     with pytest.raises(cli.RunFailed) as raised:
-        cli._conclude(session, swept)
+        cli._conclude(session, session, swept, {"checks": []}, 0, 0.0)
     assert str(raised.value) == line
     with pytest.raises(UserError) as refused:
         publish.publish(session)
