@@ -60,7 +60,6 @@ def judge(
         "claims": [_claim(claim, rows) for claim in claims],
         "checks": rows,
         "code": _code(rows),
-        **_cost(results, checks, judged),
     }
 
 
@@ -421,26 +420,25 @@ def _code(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _cost(results: Results, checks: Sequence[Check], judged: Mapping[str, Judged]) -> dict[str, Any]:
-    """CPU minutes of one look and, at most, of all looks, from what the runs took; nothing where that is not known."""
+def cpu_minutes(results: Results, checks: Sequence[Check]) -> tuple[float, float] | None:
+    """What one look and, at most, all looks take on one core, from what the runs took; None where that is not known."""
     hours = results.facts.get("hours")
     if not hours or "seconds" not in results.runs.columns:
-        return {}
+        return None
     runs = results.runs.unique("signature", keep="first", maintain_order=True)
     more = runs.filter(~pl.col("registered"))["seconds"].sum() / 60
     look = 60 * sum(row["CPU-hours"] for row in hours) - more
     times: dict[str, float] = {}  # by run, how many times its seconds the further looks take
     for check in checks:
-        units = judged[check.id].units
-        for read in check.reads if units else ():
+        units = registered_units(check, results)
+        for read in check.reads if units is not None else ():
             seeds = len(results.seeds(read.experiment))
-            if seeds > 1:
-                factor = max(0.0, units[-1] / seeds - 1)
+            if seeds > 1 and units is not None:
+                factor = max(0.0, units * statistics.LOOKS[check.looks - 1] / seeds - 1)
                 for signature in _rows_read(results, read).filter(pl.col("registered"))["signature"]:
                     times[signature] = max(times.get(signature, 0.0), factor)
     seconds = dict(zip(runs["signature"], runs["seconds"], strict=True))
-    further = sum((seconds[signature] or 0.0) * factor for signature, factor in times.items()) / 60
-    return {"cpu_minutes": {"look": round(look, 1), "all": round(look + further, 1)}}
+    return look, look + sum((seconds[signature] or 0.0) * factor for signature, factor in times.items()) / 60
 
 
 def _mark_holm(rows: list[dict[str, Any]]) -> None:
