@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,6 +141,15 @@ class Experiment(_Strict):
                     values |= named[level] if isinstance(named, dict) else {axis: level}
                 yield arm, cell, [self.fix, self.arms[arm], at.fix, extra, values]
 
+    def arm_names(self, scale: str) -> list[str]:
+        """Names of the arms at a scale, in order."""
+        return list(self.arms_at(scale))
+
+    def levels(self, scale: str) -> dict[str, list[Any]]:
+        """The levels of each axis at a scale, as the tables' columns hold them."""
+        axes = {**self.axes, **self.at(scale).axes}
+        return {axis: [as_column(level) for level in levels] for axis, levels in axes.items()}
+
     def named_axes(self, scale: str) -> list[str]:
         """Axes whose levels have names."""
         return [axis for axis, levels in {**self.axes, **self.at(scale).axes}.items() if isinstance(levels, dict)]
@@ -148,6 +158,11 @@ class Experiment(_Strict):
         """The selection stages of an arm at a scale."""
         here = self.at(scale).select
         return [stage for stage in (self.select if here is None else here) if not stage.arms or arm in stage.arms]
+
+
+def as_column(level: Any) -> Any:
+    """A level as it stands in the tables: plain values and names as they are, a list as its JSON text."""
+    return level if isinstance(level, (int, float, str, bool)) or level is None else json.dumps(level)
 
 
 class Study(_Strict):
@@ -207,6 +222,46 @@ class Study(_Strict):
         for name in only or self.experiments:
             visit(name, ())
         return order
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What an experiment's configuration says it holds: all that a measure can name.
+
+    Attributes:
+        scales: the scales at which it is run.
+        arms: their names.
+        levels: by axis, its levels as the tables' columns hold them.
+        seeds: the registered ones; None where several scales were asked for.
+        needs: the experiments whose artefacts it reads.
+    """
+
+    scales: tuple[str, ...]
+    arms: list[str]
+    levels: dict[str, list[Any]]
+    seeds: SeedRange | None
+    needs: tuple[str, ...]
+
+
+def declared(study: Study, scale: str | None = None) -> dict[str, Declared]:
+    """What each experiment holds at a scale; without one, each experiment with all that any of its scales holds."""
+    found: dict[str, Declared] = {}
+    for name, experiment in study.experiments.items():
+        scales = tuple(s for s in SCALES if s in experiment.scales and scale in (None, s))
+        if not scales:
+            continue
+        arms: dict[str, None] = {}
+        levels: dict[str, list[Any]] = {}
+        for at in scales:
+            arms |= dict.fromkeys(experiment.arm_names(at))
+            for axis, values in experiment.levels(at).items():
+                known = levels.setdefault(axis, [])
+                # True is not the level 1
+                known += [v for v in values if not any(v == k and type(v) is type(k) for k in known)]
+        seeds = experiment.at(scale).seeds if scale is not None else None
+        everywhere = tuple(s for s in SCALES if s in experiment.scales)
+        found[name] = Declared(everywhere, list(arms), levels, seeds, tuple(experiment.needs.values()))
+    return found
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import polars as pl
 from assay.cost import Costs
 from assay.records import Record, Store
 from assay.results import Expected, Results
-from assay.study import Cell, Plan
+from assay.study import Cell, Plan, as_column
 
 
 def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
@@ -101,7 +101,7 @@ class _Gathered:
 
 
 def _keys(cell: Cell) -> dict[str, Any]:
-    axes = {key: _axis(value) for key, value in cell.axes.items()}
+    axes = {key: as_column(value) for key, value in cell.axes.items()}
     return {
         "experiment": cell.experiment,
         "arm": cell.arm,
@@ -110,11 +110,6 @@ def _keys(cell: Cell) -> dict[str, Any]:
         "registered": cell.registered,
         **axes,
     }
-
-
-def _axis(value: Any) -> Any:
-    """Axis values are columns; a list becomes its JSON text."""
-    return value if isinstance(value, (int, float, str, bool)) or value is None else json.dumps(value)
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
@@ -166,7 +161,7 @@ def _failures(plan: Plan, store: Store, states: Mapping[str, str]) -> list[dict[
                     "signature": signature,
                     "experiment": cell.experiment,
                     "arm": cell.arm,
-                    "axes": {key: _axis(value) for key, value in cell.axes.items()},
+                    "axes": {key: as_column(value) for key, value in cell.axes.items()},
                     "seed": cell.seed,
                     "class": failure.get("class", "code"),
                     "message": failure.get("message", ""),
