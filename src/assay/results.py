@@ -13,7 +13,7 @@ Axis columns carry the dotted name of the value they set ("optimizer.lr"), scala
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,15 @@ import polars as pl
 
 KEYS = ["experiment", "arm", "seed", "signature", "registered"]
 """Columns that every table has: which cell of which experiment a row belongs to, and its run."""
+
+
+def at_levels(frame: pl.DataFrame, axis: str, levels: Sequence[Any]) -> pl.Expr:
+    """Whether a row is at one of some levels: null is one, and a column of levels of several types holds texts."""
+    texts = frame[axis].dtype == pl.String
+    column = pl.col(axis)
+    return pl.any_horizontal(
+        [column.is_null() if level is None else column == (str(level) if texts else level) for level in levels]
+    )
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,10 @@ class Results:
                 if frame.is_empty():  # nothing of the experiment is done yet, so nobody brought its axes
                     return frame
                 raise KeyError(f"{experiment}: no column '{column}' in {table}; there is {sorted(frame.columns)}")
-            frame = frame.filter(pl.col(column) == value)
-        return frame.select([c for c in frame.columns if not frame[c].is_null().all()] if len(frame) else frame.columns)
+            frame = frame.filter(at_levels(frame, column, [value]))
+        asked = {key.replace("__", ".") for key in where}
+        kept = [c for c in frame.columns if c in asked or not frame[c].is_null().all()] if len(frame) else frame.columns
+        return frame.select(kept)
 
     def curve(self, experiment: str, name: str, arm: str | None = None, **where: Any) -> pl.DataFrame:
         """The points of one curve, sorted by run and step."""
