@@ -948,7 +948,7 @@ class Check:
     def reads(self) -> list[Read]:
         """All that it reads: what its measures say, and whole experiments for what they don't."""
         said = list(dict.fromkeys(read for measure in self.measures for read in measure.reads))
-        known = {read.experiment for read in said} if all(m.reads or m.over == () for m in self.measures) else set()
+        known = set() if any(measure.silent for measure in self.measures) else {read.experiment for read in said}
         named = [self.experiment] if isinstance(self.experiment, str) else list(self.experiment)
         return [*said, *(Read(name) for name in named if name not in known)]
 

@@ -181,6 +181,11 @@ class Measure:
         """The measures that it is made of."""
         return ()
 
+    @property
+    def silent(self) -> bool:
+        """Whether some of it does not say what it reads."""
+        return any(part.silent for part in self.inside)
+
     def _wrong(self) -> Iterator[str]:
         return iter(())
 
@@ -438,6 +443,11 @@ class Function(Measure):
     over: tuple[str, ...] | None = None
     by: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """A plain function does not say, one that is declared does."""
+        return not self.reads
 
     def __call__(self, results: Results) -> Values:
         """What the function returns."""
