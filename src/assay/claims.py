@@ -15,6 +15,7 @@ never to a paper. Verdicts are computed by `assay.judging`, never typed in; `doc
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -42,6 +43,7 @@ from assay.measures import (
     difference,
     exact,
     function,
+    mean_of,
     on_edge,
     scalar,
     share,
@@ -139,6 +141,8 @@ class Finding:
     note: str = ""
     ends: str = ""
     again: statistics.Again | None = None
+    draw: Callable[[], statistics.Again] | None = field(default=None, compare=False, repr=False)
+    """Simulates `again`, for the one finding that is kept."""
 
 
 # -- groups ---------------------------------------------------------------------------------------------------------
@@ -155,9 +159,15 @@ def demanded(groups: Groups, m: int) -> tuple[int, int]:
 def verdict_of(verdicts: Sequence[str | None], groups: Groups) -> Verdict:
     """A check's verdict from those of its groups."""
     need, against = demanded(groups, len(verdicts))
+    if len(verdicts) < need:
+        return "inconclusive"
     if sum(verdict == "reproduced" for verdict in verdicts) >= need:
         return "reproduced"
     return "refuted" if sum(verdict == "refuted" for verdict in verdicts) >= against else "inconclusive"
+
+
+def _labels(conditions: Sequence[Condition], results: Results) -> list[str]:
+    return list(dict.fromkeys(v.group for condition in conditions for v in as_measure(condition.measure)(results)))
 
 
 def _by_group(values: Values, look: Look) -> dict[str, Values]:
@@ -166,15 +176,6 @@ def _by_group(values: Values, look: Look) -> dict[str, Values]:
         if look.groups is None or value.group in look.groups:
             found.setdefault(value.group, []).append(value)
     return found
-
-
-def _take_apart(kind: Interval | Mean) -> None:
-    """Let a condition stand for its measure, bound and name."""
-    if isinstance(kind.measure, Condition):
-        condition = kind.measure
-        object.__setattr__(kind, "measure", condition.measure)
-        object.__setattr__(kind, "bound", condition.bound)
-        object.__setattr__(kind, "name", kind.name or condition.name)
 
 
 def _groups_in_words(groups: Groups) -> str:
@@ -202,11 +203,7 @@ def _short(found: Mapping[str, Sized], look: Look) -> str:
 
 @dataclass(frozen=True)
 class Exact:
-    """Deterministic: every value of every condition within its bound.
-
-    Args:
-        conditions: one, or several that must all hold.
-    """
+    """Deterministic: every value of every condition within its bound."""
 
     conditions: Conditions
     label = "exact"
@@ -220,11 +217,16 @@ class Exact:
         """The rule as data."""
         return {"conditions": [condition.form() for condition in several(self.conditions)]}
 
+    def labels(self, results: Results) -> list[str]:
+        """The labels of its groups."""
+        return _labels(several(self.conditions), results)
+
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Reproduced if all hold, refuted if any does not, untested if a condition has no value."""
         details, runs, worst, missing, n = [], set[str](), None, False, 0
+        kept = look.groups if look is not None else None
         for condition in several(self.conditions):
-            values = condition.measure(results)
+            values = [v for v in condition.measure(results) if kept is None or v.group in kept]
             missing |= not values
             n += len(values)
             for value in sorted(values, key=lambda v: -condition.bound.excess(v.value))[:1]:
@@ -258,13 +260,12 @@ class Count:
     are: the number that is registered decides.
 
     Args:
-        conditions: one or several, evaluated unit by unit; a unit passes if all hold for it. A value that is not
-            finite fails.
+        conditions: evaluated unit by unit; a unit passes if all hold for it. A value that is not finite fails.
         need: how many units must pass in each group; a float below 1 is a share. With further seeds a number counts as
             the share that it is of the registered units.
         against: refuted where at most so many pass; a number or a share like `need`.
         undecided: a unit that does not pass and for which one of these holds neither passes nor fails.
-        groups: how many groups must hold.
+        groups: how many groups must hold. "any" divides the coin's level by the number of groups.
     """
 
     conditions: Conditions
@@ -291,6 +292,10 @@ class Count:
             "groups": self.groups,
         }
 
+    def labels(self, results: Results) -> list[str]:
+        """The labels of its groups."""
+        return _labels(several(self.conditions), results)
+
     def states(self, results: Results, look: Look) -> tuple[dict[str, dict[str, bool | None]], bool, Values]:
         """For each group and unit whether it passes (None: undecided); whether all were measured; all values."""
         held: dict[tuple[str, str], bool] = {}
@@ -311,101 +316,106 @@ class Count:
         return groups, all(keys == set(held) for keys in seen), every
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
-        """Count passes per group; the group with the smallest share is the headline."""
+        """Count passes per group; the group that decides is the headline."""
         look = look or Look()
         groups, complete, values = self.states(results, look)
         if not groups:
             return Finding("untested", note="nothing measured")
-        runs = _runs(values)
-        short = _short(groups, look)
-        if short or not complete:
-            k, n = min(
-                ((sum(s is True for s in g.values()), len(g)) for g in groups.values()), key=lambda kn: kn[0] / kn[1]
-            )
-            note = short or "some units lack a measurement"
-            return Finding(
-                "inconclusive", k / n, statistics.binomial_interval(k, n), n, runs, self._rows(groups, look), note=note,
-                ends=note,
-            )  # fmt: skip
-        details = self._rows(groups, look)
-        verdict = verdict_of([row["verdict"] for row in details], self.groups)
-        worst = min(details, key=lambda row: (row["k"] / row["n"], row["k"], row["n"]))
-        k, n = worst["k"], worst["n"]
+        details = [self._row(name, units, len(groups), look) for name, units in groups.items()]
+        note = _short(groups, look) or ("" if complete else "some units lack a measurement")
+        note = note or _too_few(len(groups), self.groups)
+        verdict = "inconclusive" if note else verdict_of([row["verdict"] for row in details], self.groups)
+        ranked = sorted(details, key=lambda row: (-row["k"] / row["n"], -row["k"], row["n"]))
+        head = ranked[_position(len(ranked), self.groups, verdict)]
+        k, n = head["k"], head["n"]
         finding = Finding(
-            verdict, k / n, statistics.binomial_interval(k, n), n, runs, details, note=f"{k} of {n}",
-            p_value=self._p_value(details, verdict) if look.seeded else None,
+            verdict, k / n, statistics.binomial_interval(k, n), n, _runs(values), details,
+            note=note or f"{k} of {n}", ends=note,
         )  # fmt: skip
-        return self._outlook(finding, look) if look.seeded else finding
+        if note or not look.seeded:
+            return finding
+        finding = replace(finding, p_value=self._p_value(details, verdict, look))
+        return self._outlook(finding, look) if look.units is not None else finding
 
-    def _rows(self, groups: Mapping[str, Mapping[str, bool | None]], look: Look) -> list[dict[str, Any]]:
-        rows = []
-        for name, units in groups.items():
-            k, n = sum(state is True for state in units.values()), len(units)
-            undecided = sum(state is None for state in units.values())
-            verdict = self._verdict(k, undecided, n, look)
-            row = {"name": name, "k": k, "n": n, "need": self._needed(n, look), "holds": verdict == "reproduced"}
-            rows.append({**row, "verdict": verdict, **({"undecided": undecided} if undecided else {})})
-        return rows
+    def _row(self, name: str, units: Mapping[str, bool | None], m: int, look: Look) -> dict[str, Any]:
+        k, n = sum(state is True for state in units.values()), len(units)
+        undecided = sum(state is None for state in units.values())
+        verdict = self._verdict(k, undecided, n, m, look)
+        row = {"name": name, "k": k, "n": n, "need": self._needed(n, look), "holds": verdict == "reproduced"}
+        return {**row, "verdict": verdict, **({"undecided": undecided} if undecided else {})}
 
-    def _verdict(self, k: int, undecided: int, n: int, look: Look) -> Verdict:
+    def _verdict(self, k: int, undecided: int, n: int, m: int, look: Look) -> Verdict:
+        """What k of n passes say of one of m groups."""
         need = self._needed(n, look)
-        if k >= need and (not look.seeded or statistics.at_least(k, n) <= statistics.COIN):
+        coin = statistics.COIN / (m if self.groups == "any" else 1)
+        if k >= need and (not look.seeded or statistics.at_least(k, n) <= coin):
             return "reproduced"
         if self.against is not None:
             return "refuted" if k + undecided <= self._scaled(self.against, n, look, math.floor) else "inconclusive"
         missed = k + undecided < need
         if missed and look.seeded:
-            few = statistics.at_most(k + undecided, n, min(need / n, statistics.MOST_DEMANDED))
-            missed = few <= statistics.TOO_FEW
+            missed = statistics.at_most(k + undecided, n, self._demanded(n, look)) <= statistics.TOO_FEW
         return "refuted" if missed else "inconclusive"
 
     def _needed(self, n: int, look: Look) -> int:
         return n if self.need is None else self._scaled(self.need, n, look, math.ceil)
 
+    def _demanded(self, n: int, look: Look) -> float:
+        """The share of passes that a missed count over seeds is held against."""
+        share = 1.0 if self.need is None else self._share(self.need, n, look)
+        return min(share, statistics.MOST_DEMANDED)
+
+    def _share(self, number: float, n: int, look: Look) -> float:
+        return number if number < 1 else number / (look.registered or n)
+
     def _scaled(self, number: float, n: int, look: Look, rounded: Callable[[float], int]) -> int:
         """A registered number of units, or share of them, for n units."""
-        registered = look.registered or n
-        if number >= 1 and n == registered:
+        if number >= 1 and n == (look.registered or n):
             return rounded(number)
-        exact = (number if number < 1 else number / registered) * n
+        exact = self._share(number, n, look) * n
         # 0.55 * 20 is a little more than 11 in floating point, and 11 of 20 must do.
         return rounded(exact - 1e-9 if rounded is math.ceil else exact + 1e-9)
 
-    def _p_value(self, details: Sequence[Mapping[str, Any]], verdict: Verdict) -> float:
+    def _p_value(self, details: Sequence[Mapping[str, Any]], verdict: Verdict, look: Look) -> float:
         """How rare so many passes are under a coin; for a refuted count, so few under the share demanded."""
         need, against = demanded(self.groups, len(details))
         if verdict == "refuted":
-            tails = sorted(
-                statistics.at_most(d["k"], d["n"], min(d["need"] / d["n"], statistics.MOST_DEMANDED)) for d in details
+            return _kth(
+                [
+                    statistics.at_most(d["k"] + d.get("undecided", 0), d["n"], self._demanded(d["n"], look))
+                    for d in details
+                ],
+                against,
             )
-            return min(1.0, (len(details) - against + 1) * tails[against - 1])
-        tails = sorted(statistics.at_least(d["k"], d["n"]) for d in details)
-        return min(1.0, (len(details) - need + 1) * tails[need - 1])
+        return _kth([statistics.at_least(d["k"], d["n"]) for d in details], need)
 
     def _outlook(self, finding: Finding, look: Look) -> Finding:
-        """What the last look would say, and how often another draw would end the same way."""
-        assert look.registered is not None
+        """Whether the last look would hardly decide, and what another draw would come to."""
+        assert look.registered is not None and look.units is not None
+        registered, last = look.registered, look.registered * statistics.LOOKS[look.looks - 1]
         shares = [row["k"] / row["n"] for row in finding.details]
 
-        def decide(k: NDArray[np.int64], n: int) -> NDArray[np.int8]:
-            at = replace(look, units=n)
-            known = {i: {"reproduced": 1, "refuted": -1}.get(self._verdict(i, 0, n, at), 0) for i in range(n + 1)}
-            marks = np.vectorize(known.__getitem__, otypes=[np.int8])(k)
-            return _decided(marks, self.groups)
+        def decide(passed: NDArray[np.float64], n: int) -> NDArray[np.int8]:
+            m, k = passed.shape[2], passed.sum(axis=1).astype(int)
+            marks = self._marks(n, m, look)[k]
+            chances = self._chances(np.arange(n + 1) / n, last, m, look)[k]
+            return _decided(marks, chances, self.groups, n, last)
 
-        again = statistics.count_again(shares, look.registered, look.looks, decide)
         ends = ""
-        if finding.verdict == "inconclusive" and finding.n >= statistics.FEWEST:
-            last = look.registered * statistics.LOOKS[look.looks - 1]
-            chances = [self._chance(share, last, look) for share in shares]
-            ends = _hopeless(chances, self.groups, last)
-        return replace(finding, again=again, ends=ends)
+        if finding.verdict == "inconclusive" and look.units < last:
+            chances = self._chances(np.array(shares), last, len(shares), look)
+            ends = _hopeless(chances, self.groups, look.units, last)
+        draw = functools.partial(statistics.count_again, shares, registered, look.looks, decide)
+        return replace(finding, ends=ends, draw=draw)
 
-    def _chance(self, share: float, n: int, look: Look) -> float:
-        """The probability that n units decide a group, if their share is what was seen."""
-        at = replace(look, units=n)
-        decides = [k for k in range(n + 1) if self._verdict(k, 0, n, at) != "inconclusive"]
-        return sum(statistics.at_least(k, n, share) - statistics.at_least(k + 1, n, share) for k in decides)
+    def _marks(self, n: int, m: int, look: Look) -> NDArray[np.int8]:
+        """What 0, 1, ..., n passes say of one of m groups."""
+        return np.array([_MARKS[self._verdict(k, 0, n, m, look)] for k in range(n + 1)], np.int8)
+
+    def _chances(self, shares: NDArray[np.float64], n: int, m: int, look: Look) -> NDArray[np.float64]:
+        """The probability that n units decide one of m groups, for each share that was seen."""
+        decides = np.flatnonzero(self._marks(n, m, look))
+        return statistics.exactly(decides, n, shares[:, None]).sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -413,20 +423,21 @@ class Interval:
     """The t interval of the mean over units lies inside the bound (reproduced) or outside it (refuted).
 
     Args:
-        measure: one value per unit; or a condition, which brings its bound: `Interval(a - b > 0)`.
-        bound: one-sided, e.g. `above(0)`, or a band, e.g. `between(-0.15, 0.15)`.
+        measure: one value per unit. Conditions with names of their own make each a group with its own measure and
+            bound.
+        bound: one-sided, e.g. `above(0)`, or a band, e.g. `between(-0.15, 0.15)`; not needed beside conditions.
         clusters: units are named "seed, ..." and nested in seeds, which are then the units that decide.
         name: what is measured, for the page.
         groups: how many groups must hold. "any" divides the level by the number of groups.
         against: the region that refutes, where it isn't all that lies outside the bound: with a smallest effect of
-            interest x, `above(0)` is refuted by `below(x)`.
+            interest x, `above(0)` is refuted by `below(x)`. An interval inside both is reproduced.
         margin: the interval may pass the bound by so much while the mean keeps it.
         missing: the largest share of units that may be undefined (not a number); they are left out.
         pool: judge the mean over the groups, unit by unit, in place of each group.
         level: the level of each look, where it is registered; 0.0195 for one of three looks and 0.05 for one look else.
     """
 
-    measure: Measured | Condition
+    measure: Measured | Condition | Sequence[Condition]
     bound: Bound = ANY
     clusters: bool = False
     name: str = ""
@@ -438,24 +449,34 @@ class Interval:
     level: float | None = None
     label = "interval"
 
-    def __post_init__(self) -> None:
-        _take_apart(self)
-
     @property
     def conditions(self) -> list[Condition]:
-        """What it measures, with its bound."""
-        return [Condition(self.measure, self.bound, self.name)]  # type: ignore[arg-type]
+        """What it measures, with its bounds."""
+        if isinstance(self.measure, Sequence):
+            return list(self.measure)
+        if isinstance(self.measure, Condition):
+            return [replace(self.measure, name=self.name or self.measure.name)]
+        return [Condition(self.measure, self.bound, self.name)]
 
-    @property
-    def widened(self) -> Bound:
+    def widened(self, bound: Bound) -> Bound:
         """Where the interval must lie."""
-        return Bound(self.bound.low - self.margin, self.bound.high + self.margin, self.bound.strict)
+        return Bound(bound.low - self.margin, bound.high + self.margin, bound.strict)
+
+    def refuting(self, bound: Bound) -> list[Bound]:
+        """The regions that refute: the interval lies in one of them."""
+        if self.against is not None:
+            return [self.against]
+        sides = Bound(high=bound.low, strict=not bound.strict), Bound(low=bound.high, strict=not bound.strict)
+        return [side for side in sides if side.ends]
 
     def threshold(self) -> str:
-        """The bound in words."""
-        words = f"{self.name} {self.bound}".strip() + _groups_in_words(self.groups)
+        """The bounds in words."""
+        words = "; ".join(f"{c.name} {c.bound}".strip() for c in several(self.conditions)) + _groups_in_words(
+            self.groups
+        )
         if self.margin:
-            return f"{words}, interval {self.widened}" if math.isfinite(self.margin) else f"mean of {words}"
+            wide = "; ".join(str(self.widened(c.bound)) for c in several(self.conditions))
+            return f"{words}, interval {wide}" if math.isfinite(self.margin) else f"mean of {words}"
         return words
 
     def form(self) -> dict[str, Any]:
@@ -471,182 +492,298 @@ class Interval:
             **({"level": self.level} if self.level is not None else {}),
         }
 
+    def labels(self, results: Results) -> list[str]:
+        """The labels of its groups."""
+        return list(self._values(results, Look()))
+
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Judge each group; the group that decides is the headline."""
         look = look or Look()
-        groups = _by_group(self.conditions[0].measure(results), look)
-        if self.pool:
-            groups = {"": _pooled(groups)} if groups else {}
-        if not groups:
+        values = self._values(results, look)
+        if self.pool and values:
+            values = {"": (next(iter(values.values()))[0], _pooled({name: part for name, (_, part) in values.items()}))}
+        if not values:
             return Finding("untested", note="nothing measured")
-        level = (self.level or look.level) / (len(groups) if self.groups == "any" else 1)
-        found = {name: self._group(values, level, look) for name, values in groups.items()}
-        need, _ = demanded(self.groups, len(found))
-        if len(found) < need:
-            return replace(self._headline(found, next(iter(found))), verdict="inconclusive", note="too few groups")
-        verdict = verdict_of([f.verdict for f in found.values()], self.groups)
-        finding = self._headline(found, sorted(found, key=lambda name: _rank(found[name]))[need - 1])
-        odd = [f for f in found.values() if f.ends]
-        short = _short({name: _units(values, self.clusters) for name, values in groups.items()}, look)
-        if short or odd:
-            return replace(
-                finding, verdict="inconclusive", note=short or odd[0].note, ends=short or odd[0].ends,
-                p_value=None, units_needed=None,
-            )  # fmt: skip
-        p_values = sorted(1.0 if f.p_value is None else f.p_value for f in found.values())
-        p_value = None if finding.p_value is None else min(1.0, (len(found) - need + 1) * p_values[need - 1])
-        held = sum(f.verdict == "reproduced" for f in found.values())
-        note = f"{held} of {len(found)} groups hold" if len(found) > 1 else finding.note
-        finding = replace(finding, verdict=verdict, p_value=p_value, note=note)
-        if verdict != "inconclusive" or need != len(found):
-            finding = replace(finding, units_needed=None)
-        return self._outlook(finding, groups, level, look) if look.seeded else finding
+        level = (self.level or look.level) / (len(values) if self.groups == "any" else 1)
+        groups = {name: self._group(bound, part, level) for name, (bound, part) in values.items()}
+        details = [self._row(name, group) for name, group in groups.items()]
+        runs = tuple(sorted({run for group in groups.values() for run in group.runs}))
+        note = _short({name: _units(part, self.clusters) for name, (_, part) in values.items()}, look)
+        note = note or next((g.ends for g in groups.values() if g.ends), "") or _too_few(len(groups), self.groups)
+        verdict = "inconclusive" if note else verdict_of([g.verdict for g in groups.values()], self.groups)
+        head = sorted(groups.values(), key=_Group.rank)[_position(len(groups), self.groups, verdict)]
+        finding = Finding(verdict, head.mean, head.interval, head.n, runs, details, note=note, ends=note)
+        if note:
+            return finding
+        need, _ = demanded(self.groups, len(groups))
+        note = head.note
+        if len(groups) > 1:
+            note = f"{sum(g.verdict == 'reproduced' for g in groups.values())} of {len(groups)} groups hold"
+        finding = replace(
+            finding, note=note, p_value=self._p_value(list(groups.values()), verdict),
+            units_needed=head.units_needed if verdict == "inconclusive" and need == len(groups) else None,
+        )  # fmt: skip
+        return self._outlook(finding, list(groups.values()), level, look) if look.units is not None else finding
 
-    def _headline(self, found: Mapping[str, Finding], name: str) -> Finding:
-        """One group's finding for all of them, with the runs of all and the others as details."""
-        details = [
-            {
-                "name": key,
-                "value": f.measured,
-                "interval": f.interval,
-                "n": f.n,
-                "holds": f.verdict == "reproduced",
-                "verdict": f.verdict,
-            }
-            for key, f in found.items()
-        ]
-        runs = tuple(sorted({run for f in found.values() for run in f.runs}))
-        return replace(found[name], runs=runs, details=details)
+    def _values(self, results: Results, look: Look) -> dict[str, tuple[Bound, Values]]:
+        """The values of each group that counts, and its bound."""
+        conditions = self.conditions
+        found: dict[str, tuple[Bound, Values]] = {}
+        for condition in conditions:
+            for v in as_measure(condition.measure)(results):
+                group = ", ".join(filter(None, [condition.name, v.group])) if len(conditions) > 1 else v.group
+                if look.groups is None or group in look.groups:
+                    found.setdefault(group, (condition.bound, []))[1].append(v)
+        return found
 
-    def _group(self, values: Values, level: float, look: Look) -> Finding:
-        runs = _runs(values)
+    def _row(self, name: str, group: _Group) -> dict[str, Any]:
+        row = {
+            "name": name,
+            "value": group.mean,
+            "interval": group.interval,
+            "n": group.n,
+            "holds": group.verdict == "reproduced",
+            "verdict": group.verdict,
+        }
+        return {**row, "bound": group.bound.form()} if len(self.conditions) > 1 else row
+
+    def _group(self, bound: Bound, values: Values, level: float) -> _Group:
         defined = [v for v in values if not (self.missing and math.isnan(v.value))]
+        units = _units(defined, self.clusters)
+        found = _Group(bound, _runs(values), units)
         lost = len(values) - len(defined)
-        numbers = [v.value for v in defined]
-        clusters = _clusters(defined) if self.clusters else None
-        n = len(set(clusters)) if clusters is not None else len(numbers)
         if lost > self.missing * len(values):
-            note = f"{lost} of {len(values)} units are undefined"
-            return Finding("inconclusive", n=n, runs=runs, note=note, ends=note)
-        if not all(map(math.isfinite, numbers)):
-            note = "a value is not finite"
-            return Finding("inconclusive", n=n, runs=runs, note=note, ends=note)
-        if n < 2:
-            measured = sum(numbers) / len(numbers) if numbers else None
-            return Finding("inconclusive", measured, n=n, runs=runs, note="fewer than two units")
-        result = statistics.mean_interval(numbers, clusters, 1 - level)
-        ends = self.widened.ends
-        inside = self.bound.holds(result.mean) and self.widened.holds(result.low) and self.widened.holds(result.high)
-        outside = self._outside(result.low, result.high)
-        verdict: Verdict = "reproduced" if inside else "refuted" if outside else "inconclusive"
-        p_value: float | None = None
-        if ends:
-            # The end that is hardest to exclude decides, on whichever side of it the interval lies.
-            p_value = max(statistics.p_value(numbers, end, clusters) for end in ends) if result.sd else 0.0
-        note = ""
+            return replace(found, ends=f"{lost} of {len(values)} units are undefined")
+        if not all(map(math.isfinite, units)):
+            return replace(found, ends="a value is not finite")
+        if found.n < 2:
+            mean = units[0] if units else None
+            return replace(found, mean=mean, note="fewer than two units")
+        result = statistics.mean_interval(units, level=1 - level)
+        found = replace(found, mean=result.mean, interval=(result.low, result.high))
         if not result.sd and result.n < statistics.FEWEST:
-            verdict, p_value = "inconclusive", None
             note = f"all {result.n} units are equal, which decides from {statistics.FEWEST} units on"
+            needed = statistics.FEWEST if self._mark(bound, result.mean, result.low, result.high) else None
+            return replace(found, note=note, units_needed=needed)
+        verdict = _VERDICTS[int(self._mark(bound, result.mean, result.low, result.high))]
+        inside = [self.widened(bound)] if bound.holds(result.mean) else []
+        outside = [region for region in self.refuting(bound) if region.holds(result.mean)]
         needed = None
-        if verdict == "inconclusive" and ends:
-            needs = [statistics.units_needed(numbers, end, 1 - level, clusters=clusters) for end in ends]
-            needed = max((need for need in needs if need is not None), default=None) if None not in needs else None
-        return Finding(
-            verdict, result.mean, (result.low, result.high), result.n, runs, p_value=p_value, units_needed=needed,
-            note=note,
+        if verdict == "inconclusive":
+            enough = (self._needed(units, region, level) for region in (*inside, *outside))
+            needed = min((n for n in enough if n is not None), default=None)
+        return replace(
+            found, verdict=verdict, leans=bool(inside), units_needed=needed,
+            holds=min((self._region_p(units, region, result.sd) for region in inside), default=1.0),
+            fails=min((self._region_p(units, region, result.sd) for region in outside), default=1.0),
         )  # fmt: skip
 
-    def _outside(self, low: float, high: float) -> bool:
-        """Whether an interval lies where it refutes."""
-        if self.against is not None:
-            return self.against.holds(low) and self.against.holds(high)
-        short, beyond = self.bound.low - high, low - self.bound.high
-        return max(short, beyond) > 0 or (self.bound.strict and max(short, beyond) == 0)
+    def _region_p(self, units: Sequence[float], region: Bound, sd: float) -> float:
+        """The p-value of "the mean lies on the nearest end of the region"."""
+        return max((statistics.p_value(units, end) for end in region.ends), default=0.0) if sd else 0.0
 
-    def _outlook(self, finding: Finding, groups: Mapping[str, Values], level: float, look: Look) -> Finding:
-        """What the last look would say, and how often another draw would end the same way."""
-        assert look.registered is not None
-        samples = [_units([v for v in values if math.isfinite(v.value)], self.clusters) for values in groups.values()]
-        if any(len(units) < 2 for units in samples):
-            return finding
+    def _needed(self, units: Sequence[float], region: Bound, level: float) -> int | None:
+        """How many units would probably put the interval inside a region."""
+        needs = [statistics.units_needed(units, end, 1 - level) for end in region.ends]
+        return None if None in needs else max((need for need in needs if need is not None), default=None)
 
-        def decide(means: NDArray[np.float64], sds: NDArray[np.float64], n: int) -> NDArray[np.int8]:
-            return _decided(self._marks(means, sds, n, level), self.groups)
+    def _p_value(self, groups: Sequence[_Group], verdict: Verdict) -> float | None:
+        """Of the check at this look, from those of its groups; None where none has one."""
+        unbound = verdict == "reproduced" and not all(self.widened(g.bound).ends for g in groups)
+        if unbound or all(g.note for g in groups):
+            return None
+        need, against = demanded(self.groups, len(groups))
+        holds, fails = _kth([g.holds for g in groups], need), _kth([g.fails for g in groups], against)
+        return holds if verdict == "reproduced" else fails if verdict == "refuted" else min(holds, fails)
 
-        again = statistics.draw_again(samples, look.registered, look.looks, decide)
-        ends = ""
-        if finding.verdict == "inconclusive" and min(map(len, samples)) >= statistics.FEWEST:
-            last = look.registered * statistics.LOOKS[look.looks - 1]
-            ends = _hopeless([self._chance(units, last, level) for units in samples], self.groups, last)
-        return replace(finding, again=again, ends=ends)
-
-    def _marks(self, means: NDArray[np.float64], sds: NDArray[np.float64], n: int, level: float) -> NDArray[np.int8]:
-        """For simulated means and spreads: 1 inside, -1 outside, 0 neither."""
-        from scipy import stats
-
-        half = stats.t.ppf(1 - level / 2, n - 1) * sds / math.sqrt(n)
-        low, high, wide = means - half, means + half, self.widened
-        inside = (low > wide.low) & (high < wide.high) & (means > self.bound.low) & (means < self.bound.high)
-        if self.against is not None:
-            outside = (low > self.against.low) & (high < self.against.high)
-        else:
-            outside = (high < self.bound.low) | (low > self.bound.high)
+    def _mark(
+        self, bound: Bound, mean: NDArray[np.float64] | float, low: NDArray[np.float64] | float,
+        high: NDArray[np.float64] | float,
+    ) -> NDArray[np.int8]:  # fmt: skip
+        """1 where an interval reproduces, -1 where it refutes, 0 where it does neither."""
+        wide = self.widened(bound)
+        inside = _holds(bound, mean) & _holds(wide, low) & _holds(wide, high)
+        outside = np.zeros_like(inside)
+        for region in self.refuting(bound):
+            outside |= _holds(region, low) & _holds(region, high)
         return np.where(inside, 1, np.where(outside, -1, 0)).astype(np.int8)
 
-    def _chance(self, units: Sequence[float], n: int, level: float) -> float:
-        """The probability that n units decide a group, if mean and spread are what was seen."""
-        mean, sd = float(np.mean(units)), float(np.std(units, ddof=1))
-        if not sd:
-            return 1.0
+    def _outlook(self, finding: Finding, groups: Sequence[_Group], level: float, look: Look) -> Finding:
+        """Whether the last look would hardly decide, and what another draw would come to."""
+        assert look.registered is not None and look.units is not None
+        if any(group.n < 2 for group in groups):
+            return finding
+        bounds = [group.bound for group in groups]
+        last = look.registered * statistics.LOOKS[look.looks - 1]
+        ends = ""
+        if finding.verdict == "inconclusive" and look.units < last:
+            spreads = [0.0 if statistics.constant(g.units) else float(np.std(g.units, ddof=1)) for g in groups]
+            means = np.array([[mean_of(group.units) for group in groups]])
+            chances = self._chances(bounds, means, np.array([spreads]), last, level)[0]
+            ends = _hopeless(chances, self.groups, min(group.n for group in groups), last)
+        decide = functools.partial(self.decide, bounds, level, last)
+        draw = functools.partial(
+            statistics.draw_again, [group.units for group in groups], look.registered, look.looks, decide
+        )
+        return replace(finding, ends=ends, draw=draw)
 
-        def inside(bound: Bound) -> float:
+    def decide(
+        self, bounds: Sequence[Bound], level: float, last: int, samples: NDArray[np.float64], n: int
+    ) -> NDArray[np.int8]:
+        """What a look at simulated units comes to; see `statistics.Decide`.
+
+        Args:
+            bounds: of each group.
+            level: of the intervals.
+            last: units of the last look.
+            samples: [draws, units, groups].
+            n: units.
+        """
+        from scipy import stats
+
+        means, sds = samples.mean(axis=1), samples.std(axis=1, ddof=1)
+        sds = np.where(np.ptp(samples, axis=1) <= statistics.ROUNDING * np.abs(samples).max(axis=1), 0.0, sds)
+        half = stats.t.ppf(1 - level / 2, n - 1) * sds / math.sqrt(n)
+        marks = np.stack(
+            [
+                self._mark(bound, mean, mean - h, mean + h)
+                for bound, mean, h in zip(bounds, means.T, half.T, strict=True)
+            ],
+            axis=1,
+        )
+        marks[(sds == 0) & (n < statistics.FEWEST)] = 0
+        chances = self._chances(bounds, means, sds, last, level) if statistics.FEWEST <= n < last else None
+        return _decided(marks, chances, self.groups, n, last)
+
+    def _chances(
+        self, bounds: Sequence[Bound], means: NDArray[np.float64], sds: NDArray[np.float64], n: int, level: float
+    ) -> NDArray[np.float64]:
+        """The probability that n units decide each group, if means and spreads [draws, groups] are what was seen."""
+        return np.stack(
+            [self._chance(bound, mean, sd, n, level) for bound, mean, sd in zip(bounds, means.T, sds.T, strict=True)],
+            axis=1,
+        )
+
+    def _chance(
+        self, bound: Bound, mean: NDArray[np.float64], sd: NDArray[np.float64], n: int, level: float
+    ) -> NDArray[np.float64]:
+        def inside(region: Bound) -> NDArray[np.float64]:
             sides = [
-                statistics.beyond((mean - bound.low) / sd, n, level) if math.isfinite(bound.low) else 1.0,
-                statistics.beyond((bound.high - mean) / sd, n, level) if math.isfinite(bound.high) else 1.0,
+                statistics.beyond((end - mean if end == region.high else mean - end) / spread, n, level)
+                for end in region.ends
             ]
-            return max(0.0, sum(sides) - 1)
+            return np.maximum(0.0, sum(sides, start=np.ones_like(mean)) - len(sides))
 
-        holds = inside(self.widened) if self.bound.holds(mean) or not self.margin else 0.0
-        if self.against is not None:
-            return min(1.0, holds + inside(self.against))
-        short = statistics.beyond((self.bound.low - mean) / sd, n, level) if math.isfinite(self.bound.low) else 0.0
-        over = statistics.beyond((mean - self.bound.high) / sd, n, level) if math.isfinite(self.bound.high) else 0.0
-        return min(1.0, holds + short + over)
+        from scipy import stats
 
-
-def _rank(finding: Finding) -> tuple[int, float]:
-    """Groups from the one that holds best to the one that fails most."""
-    mark = {"reproduced": 0, "refuted": 2}.get(str(finding.verdict), 1)
-    p_value = 1.0 if finding.p_value is None else finding.p_value
-    return mark, -p_value if mark == 2 else p_value
+        spread = np.where(sd > 0, sd, 1.0)
+        holds = inside(self.widened(bound))
+        if self.margin:  # the mean must keep the bound, too
+            for end in bound.ends:
+                away = (end - mean if end == bound.high else mean - end) / spread
+                holds = np.minimum(holds, stats.norm.cdf(away * math.sqrt(n)))
+        decided = holds + sum((inside(region) for region in self.refuting(bound)), start=np.zeros_like(mean))
+        return np.where(sd > 0, np.minimum(decided, 1.0), self._mark(bound, mean, mean, mean) != 0)
 
 
-def _decided(marks: NDArray[np.int8], groups: Groups) -> NDArray[np.int8]:
-    """Simulated verdicts [draws] from those of their groups [draws, groups]."""
+@dataclass(frozen=True)
+class _Group:
+    """What one group of an interval check comes to.
+
+    Attributes:
+        bound: its own.
+        runs: signatures.
+        units: the independent units.
+        mean, interval, verdict, units_needed, note, ends: as in `Finding`.
+        leans: the mean keeps the bound.
+        holds, fails: the p-values of what stands against "it holds" and "it fails".
+    """
+
+    bound: Bound
+    runs: tuple[str, ...]
+    units: tuple[float, ...]
+    mean: float | None = None
+    interval: tuple[float, float] | None = None
+    verdict: Verdict = "inconclusive"
+    units_needed: int | None = None
+    note: str = ""
+    ends: str = ""
+    leans: bool = False
+    holds: float = 1.0
+    fails: float = 1.0
+
+    @property
+    def n(self) -> int:
+        """Independent units."""
+        return len(self.units)
+
+    def rank(self) -> tuple[int, float]:
+        """Groups from the one that holds best to the one that fails most."""
+        place = {"reproduced": 0, "refuted": 3}.get(self.verdict, 1 if self.leans else 2)
+        return place, self.holds if place < 2 else -self.fails
+
+
+_MARKS = {"reproduced": 1, "refuted": -1, "inconclusive": 0}
+_VERDICTS: dict[int, Verdict] = {1: "reproduced", -1: "refuted", 0: "inconclusive"}
+
+
+def _holds(bound: Bound, x: NDArray[np.float64] | float) -> NDArray[np.bool_]:
+    """`Bound.holds` for many numbers."""
+    x = np.asarray(x, np.float64)
+    return (bound.low < x) & (x < bound.high) if bound.strict else (bound.low <= x) & (x <= bound.high)
+
+
+def _kth(p_values: Sequence[float], k: int) -> float:
+    """The p-value of "fewer than k of these hold": that of the k-th, times the number of ways to miss it."""
+    return min(1.0, (len(p_values) - k + 1) * sorted(p_values)[k - 1])
+
+
+def _too_few(m: int, groups: Groups) -> str:
+    """Why a check has too few groups to be judged; "" where it has enough."""
+    need, _ = demanded(groups, m)
+    return "" if need <= m else f"{m} groups, {need} are needed"
+
+
+def _position(m: int, groups: Groups, verdict: Verdict) -> int:
+    """Which of m groups decides, counted from the one that holds best."""
+    need, against = demanded(groups, m)
+    return max(m - against, 0) if verdict == "refuted" else min(need, m) - 1
+
+
+def _decided(
+    marks: NDArray[np.int8], chances: NDArray[np.float64] | None, groups: Groups, n: int, last: int
+) -> NDArray[np.int8]:
+    """Simulated verdicts [draws] from the marks [draws, groups]; ENDED where the last look would hardly decide."""
     need, against = demanded(groups, marks.shape[1])
     held, failed = (marks == 1).sum(axis=1) >= need, (marks == -1).sum(axis=1) >= against
-    return np.where(held, 1, np.where(failed, -1, 0)).astype(np.int8)
+    ends = np.where(held, 1, np.where(failed, -1, 0))
+    if chances is not None and statistics.FEWEST <= n < last:
+        ends = np.where((ends == 0) & (_deciding(chances, groups) < statistics.HOPELESS), statistics.ENDED, ends)
+    return ends.astype(np.int8)
 
 
-def _hopeless(chances: Sequence[float], groups: Groups, last: int) -> str:
-    """Why further looks end, if the last one would hardly decide the group on which the verdict hangs."""
-    need, _ = demanded(groups, len(chances))
-    chance = sorted(chances, reverse=True)[min(need, len(chances)) - 1]
-    if chance >= statistics.HOPELESS:
+def _deciding(chances: NDArray[np.float64], groups: Groups) -> NDArray[np.float64]:
+    """The chance of the group on which the verdict hangs: where all must hold, the least."""
+    need, _ = demanded(groups, chances.shape[-1])
+    return np.asarray(-np.sort(-chances, axis=-1)[..., need - 1])
+
+
+def _hopeless(chances: NDArray[np.float64], groups: Groups, n: int, last: int) -> str:
+    """Why further looks end, if the last one would hardly decide; "" while it may, or while too little was seen."""
+    chance = float(_deciding(chances, groups))
+    if n < statistics.FEWEST or chance >= statistics.HOPELESS:
         return ""
     return f"{last} units would decide in {100 * chance:.0f} % of draws at what is seen"
 
 
-def _clusters(values: Values) -> list[str]:
-    return [v.unit.partition(",")[0] for v in values]
-
-
 def _units(values: Values, clusters: bool) -> tuple[float, ...]:
     """The independent units in order of their labels; not a number where one of a cluster is."""
+    if not clusters:
+        return tuple(v.value for v in sorted(values, key=lambda v: (v.unit, v.value)))
     parts: dict[str, list[float]] = {}
-    for v, name in zip(values, _clusters(values) if clusters else [v.unit for v in values], strict=True):
-        parts.setdefault(name, []).append(v.value)
-    return tuple(math.fsum(parts[name]) / len(parts[name]) for name in sorted(parts))
+    for v in values:
+        parts.setdefault(v.unit.partition(",")[0], []).append(v.value)
+    return tuple(mean_of(parts[name]) for name in sorted(parts))
 
 
 def _pooled(groups: Mapping[str, Values]) -> Values:
@@ -657,7 +794,7 @@ def _pooled(groups: Mapping[str, Values]) -> Values:
         for v in values:
             if v.unit in shared:
                 found.setdefault(v.unit, []).append(v)
-    return [Value(name, math.fsum(v.value for v in part) / len(part), _runs(part)) for name, part in found.items()]
+    return [Value(name, mean_of([v.value for v in part]), _runs(part)) for name, part in found.items()]
 
 
 @dataclass(frozen=True)
@@ -668,25 +805,22 @@ class Mean:
     read on the units of the look at hand.
 
     Args:
-        measure: one value per unit; or a condition, which brings its bound.
+        measure: one value per unit.
         bound: what the mean must keep.
         name: what is measured, for the page.
         groups: how many groups must hold.
     """
 
-    measure: Measured | Condition
-    bound: Bound = ANY
+    measure: Measured
+    bound: Bound
     name: str = ""
     groups: Groups = "all"
     label = "mean"
 
-    def __post_init__(self) -> None:
-        _take_apart(self)
-
     @property
     def conditions(self) -> list[Condition]:
         """What it measures, with its bound."""
-        return [Condition(self.measure, self.bound, self.name)]  # type: ignore[arg-type]
+        return [Condition(self.measure, self.bound, self.name)]
 
     def threshold(self) -> str:
         """The bound in words."""
@@ -696,17 +830,22 @@ class Mean:
         """The rule as data."""
         return {"conditions": [condition.form() for condition in several(self.conditions)], "groups": self.groups}
 
+    def labels(self, results: Results) -> list[str]:
+        """The labels of its groups."""
+        return _labels(several(self.conditions), results)
+
     def judge(self, results: Results, look: Look | None = None) -> Finding:
-        """Compare each group's mean."""
+        """Compare each group's mean; one that is not finite decides nothing."""
         look = look or Look()
-        groups = _by_group(self.conditions[0].measure(results), look)
+        groups = _by_group(as_measure(self.measure)(results), look)
         if not groups:
             return Finding("untested", note="nothing measured")
         runs = _runs([v for values in groups.values() for v in values])
         details: list[dict[str, Any]] = []
         for name, values in groups.items():
-            mean = math.fsum(v.value for v in values) / len(values)
-            verdict = "reproduced" if self.bound.holds(mean) else "refuted"
+            mean = mean_of([v.value for v in values])
+            finite = math.isfinite(mean)
+            verdict = "inconclusive" if not finite else "reproduced" if self.bound.holds(mean) else "refuted"
             details.append(
                 {
                     "name": name,
@@ -717,21 +856,16 @@ class Mean:
                     "n": len(values),
                 }
             )
-        need, _ = demanded(self.groups, len(details))
-        ranked = sorted(details, key=lambda row: self.bound.excess(row["value"]))
-        head = ranked[min(need, len(ranked)) - 1]
-        short = _short(groups, look)
+        short = _short(groups, look) or _too_few(len(groups), self.groups)
         verdict = "inconclusive" if short else verdict_of([row["verdict"] for row in details], self.groups)
+        ranked = sorted(details, key=lambda row: self.bound.excess(row["value"]))
+        head = ranked[_position(len(ranked), self.groups, verdict)]
         return Finding(verdict, head["value"], n=head["n"], runs=runs, details=details, note=short)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Numbers that are shown and not judged.
-
-    Args:
-        conditions: what is shown, one or several; their bounds say nothing.
-    """
+    """Numbers that are shown and not judged."""
 
     conditions: Conditions
     label = "report"
@@ -745,6 +879,10 @@ class Report:
         """What is shown, as data."""
         return {"conditions": [condition.form() for condition in several(self.conditions)]}
 
+    def labels(self, results: Results) -> list[str]:
+        """The labels of its groups."""
+        return _labels(several(self.conditions), results)
+
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """The mean of each condition's values."""
         details, runs, n = list[dict[str, Any]](), set[str](), 0
@@ -757,7 +895,7 @@ class Report:
                 groups.setdefault(v.group, []).append(v.value)
             for group, numbers in groups.items():
                 name = ", ".join(filter(None, [condition.name, group]))
-                details.append({"name": name, "value": sum(numbers) / len(numbers), "n": len(numbers)})
+                details.append({"name": name, "value": mean_of(numbers), "n": len(numbers)})
         measured = details[0]["value"] if len(details) == 1 else None
         return Finding(None, measured, n=n, runs=tuple(sorted(runs)), details=details)
 
@@ -820,7 +958,7 @@ class Check:
     def reads(self) -> list[Read]:
         """All that it reads: what its measures say, and whole experiments for what they don't."""
         said = list(dict.fromkeys(read for measure in self.measures for read in measure.reads))
-        known = {read.experiment for read in said} if all(m.reads or m.over == () for m in self.measures) else set()
+        known = set() if any(measure.silent for measure in self.measures) else {read.experiment for read in said}
         named = [self.experiment] if isinstance(self.experiment, str) else list(self.experiment)
         return [*said, *(Read(name) for name in named if name not in known)]
 

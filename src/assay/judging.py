@@ -18,11 +18,11 @@ import polars as pl
 
 from assay import statistics
 from assay.claims import Check, Claim, Count, Exact, Finding, Interval, Look, Mean, Report, Verdict, demanded
-from assay.measures import Read
-from assay.results import Expected, Results, at_level
+from assay.measures import ANY, Read
+from assay.results import Expected, Results, at_levels
 
 if TYPE_CHECKING:
-    from assay.study import Study
+    from assay.study import Declared, Study
 
 SCHEMA = 2
 """Of `verdicts.json`: 2 has looks, gates and the canonical form of checks."""
@@ -50,7 +50,7 @@ def judge(
     judged: dict[str, Judged] = {}
     for check in _gates_first(checks):
         judged[check.id] = _judge(check, results, {one.id: one for one in checks}, judged)
-    rows = [_row(check, judged[check.id], results, check.id in controls) for check in checks]
+    rows = [_row(check, judged[check.id], check.id in controls) for check in checks]
     _mark_holm(rows)
     return {
         "schema": SCHEMA,
@@ -91,7 +91,9 @@ class Judged:
         own: the finding before gates.
         finding: the verdict that counts.
         looks: how many were taken; units: seeds at each of those that there may be, () where there is one look.
-        p_value: the smallest over the looks, multiplied for them.
+        p_value: of the deciding look, else the smallest over the looks; multiplied for them.
+        reads: what a further look needs, that of gates that are read at the look at hand with it.
+        extended: what all seeds say, where there are more than the verdict comes from.
         error: why it could not be judged.
     """
 
@@ -100,6 +102,8 @@ class Judged:
     looks: int = 1
     units: tuple[int, ...] = ()
     p_value: float | None = None
+    reads: tuple[Read, ...] = ()
+    extended: Finding | None = None
     error: str = ""
 
     @property
@@ -115,6 +119,7 @@ def over_seeds(check: Check) -> bool:
     if not isinstance(kind, (Interval, Count, Mean)):
         return False
     clustered = isinstance(kind, Interval) and kind.clusters
+    found = False  # one pooled number has no units at all
     for measure in check.measures:
         over = measure.over
         if over is None:
@@ -122,7 +127,8 @@ def over_seeds(check: Check) -> bool:
                 return False
         elif over and over != ("seed",) and not (clustered and over[0] == "seed"):
             return False
-    return True
+        found |= over != ()
+    return found
 
 
 def registered_units(check: Check, results: Results) -> int | None:
@@ -140,8 +146,9 @@ def registered_units(check: Check, results: Results) -> int | None:
     known = {str(seed) for name in check.experiments for seed in results.seeds(name)}
     for measure in check.measures:
         if measure.over is None:  # a plain function: its units' names tell
-            labels = {v.unit.partition(",")[0].removeprefix("seed=") if clustered else v.unit for v in measure(view)}
-            if not labels <= known:
+            units = [(v.group, v.unit) for v in measure(view)]
+            labels = {u.partition(",")[0].removeprefix("seed=") if clustered else u for _, u in units}
+            if not labels <= known or (len(set(units)) < len(units) and not clustered):
                 return None
     return min(seeded)
 
@@ -168,78 +175,126 @@ def _judge_looks(check: Check, results: Results, checks: Mapping[str, Check], ju
     factors = statistics.LOOKS[: check.looks] if registered is not None else (1,)
     units = tuple(registered * factor for factor in factors) if registered is not None else ()
     level = statistics.LOOK_LEVEL if len(units) > 1 else statistics.LEVEL
+    means = _means(check, checks)
+    reads = tuple(dict.fromkeys(read for one in (check, *means) for read in one.reads))
     own, finding, taken, p_values = Finding("untested"), Finding("untested"), 0, list[float]()
+    look, view = Look(), results
     for n in units or (None,):
-        missing = _missing(check, results, n)
+        seeds = _seeds_at(check, means, results, n, registered)
+        missing = _missing(reads, results, seeds)
         if missing and taken:
             break
-        view = results.first({name: n for name in check.experiments if n and len(results.seeds(name)) > 1})
+        view = results.first(seeds)
         groups, closed = _counting_groups(check, judged, view, checks)
         look = Look(level, n is not None, registered, len(units) or 1, n, groups)
         own = _judge_view(check, view, look, missing)
         taken += not missing
-        finding = _gated(check, own, closed or _closed_gate(check, checks, judged, view, look))
+        finding = _gated(check, own, closed or _closed_gate(check, checks, judged, view))
         if finding is not own and finding.ends:
             own = replace(own, ends=own.ends or finding.ends)
         if own.p_value is not None:
             p_values.append(own.p_value)
         if own.verdict in ("reproduced", "refuted", "untested") or own.ends or missing:
             break
-    p_value = min(p_values, default=None)
+    p_value = own.p_value if own.verdict in ("reproduced", "refuted") else min(p_values, default=None)
     if finding.verdict != own.verdict:
         p_value = None  # a closed gate leaves nothing to correct
+    elif finding.draw is not None:
+        finding = replace(finding, again=finding.draw())
     if p_value is not None and len(units) > 1:
         factor = statistics.LOOK_FACTOR if isinstance(check.kind, Interval) else len(units)
         p_value = min(1.0, factor * p_value)
-    return Judged(finding, own, taken, units if len(units) > 1 else (), p_value)
+    extended = None
+    if finding.verdict != "untested" and any(
+        len(_rows_read(results, read)) > len(_rows_read(view, read)) for read in check.reads
+    ):
+        extended = _judge_view(check, results, replace(look, looks=1, units=None), "")
+        if finding.verdict != own.verdict:
+            extended = replace(extended, verdict=finding.verdict)
+    return Judged(finding, own, taken, units if len(units) > 1 else (), p_value, reads, extended)
 
 
 def _judge_view(check: Check, view: Results, look: Look, missing: str) -> Finding:
     finding = check.kind.judge(view, look)
-    if missing and finding.verdict != "untested":
-        # A violated exact bound stays violated whatever else arrives.
-        if not (isinstance(check.kind, Exact) and finding.verdict == "refuted"):
-            return replace(finding, verdict="inconclusive", note=f"incomplete ({missing})", ends="", p_value=None)
+    if finding.verdict not in ("reproduced", "refuted", "inconclusive"):
         return finding
     share = _share_of_core(check, view, finding.runs)
-    if share is not None and share < QUIET and finding.verdict in ("reproduced", "refuted", "inconclusive"):
+    if share is not None and share < QUIET:
         note = f"measured on a busy machine: {100 * share:.0f} % of a core, {100 * QUIET:.0f} % are needed"
-        return replace(finding, verdict="inconclusive", note=note, ends=note, p_value=None)
+        return _void(finding, note, ends=note)
+    # A violated exact bound stays violated whatever else arrives.
+    if missing and not (isinstance(check.kind, Exact) and finding.verdict == "refuted"):
+        return _void(finding, f"incomplete ({missing})", ends="")
     return finding
 
 
-def _missing(check: Check, results: Results, units: int | None) -> str:
-    """Which runs that a check reads are not there at a look, in words; "" if none are missing.
+def _void(finding: Finding, note: str, ends: str) -> Finding:
+    """A finding that says nothing for or against, in none of its groups; the numbers stay."""
+    details = [{**row, "verdict": "inconclusive"} if "verdict" in row else row for row in finding.details]
+    return replace(finding, verdict="inconclusive", details=details, note=note, ends=ends, p_value=None)
 
-    Registered runs are counted against the plan. Further seeds need the runs that the check reads, and no others.
+
+def _means(check: Check, checks: Mapping[str, Check]) -> list[Check]:
+    """The gates of a check that compare means, and the gates of these: they are read at the look at hand."""
+    found: dict[str, Check] = {}
+    waiting = list(check.gates)
+    while waiting:
+        gate = waiting.pop(0)
+        one = checks.get(gate)
+        if one is not None and isinstance(one.kind, Mean) and gate not in found:
+            found[gate] = one
+            waiting += one.gates
+    return list(found.values())
+
+
+def _seeds_at(
+    check: Check, means: Sequence[Check], results: Results, units: int | None, registered: int | None
+) -> dict[str, int]:
+    """How many seeds of each experiment a look reads; those that are not named keep their registered ones."""
+    if units is None or registered is None:
+        return {}
+    found = {name: units for name in check.experiments if len(results.seeds(name)) > 1}
+    for gate in means:
+        own = registered_units(gate, results)
+        if own is not None:
+            more = {name: own * units // registered for name in gate.experiments if len(results.seeds(name)) > 1}
+            found = {**more, **found}
+    return found
+
+
+def _missing(reads: Sequence[Read], results: Results, seeds: Mapping[str, int]) -> str:
+    """Which runs that a look reads are not there, in words; "" if none are missing.
+
+    Registered runs are counted against the plan. Further seeds need the runs that are read, and no others.
     """
     short = []
-    for name in check.experiments:
+    for name in dict.fromkeys(read.experiment for read in reads):
         expected = results.expected.get(name, Expected(0, 0))
         if not expected.complete:
             short.append(f"{name}: {expected.done} of {expected.planned} runs")
-    if short or units is None:
+    if short:
         return ", ".join(short)
-    for read in check.reads:
-        registered = len(results.seeds(read.experiment))
-        if registered > 1 and units > registered:
+    for read in reads:
+        registered, units = results.seeds(read.experiment), seeds.get(read.experiment, 0)
+        if units > len(registered) > 1:
             here = _rows_read(results, read)
             first = here.filter(pl.col("registered"))
-            start = results.seeds(read.experiment).start
-            there = here.filter(pl.col("seed").is_between(start, start + units - 1))
-            wanted = len(first) // registered * units
+            there = here.filter(pl.col("seed").is_between(registered.start, registered.start + units - 1))
+            wanted = len(first) * units // len(registered)
             if len(there) < wanted:
                 short.append(f"{read.experiment}: {len(there)} of {wanted} runs")
     return ", ".join(dict.fromkeys(short))
 
 
 def _rows_read(results: Results, read: Read) -> pl.DataFrame:
+    if results.runs.is_empty():
+        return results.runs
     frame = results.runs.filter(pl.col("experiment") == read.experiment)
     if read.arms is not None:
         frame = frame.filter(pl.col("arm").is_in(read.arms))
     for axis, levels in read.levels:
         if axis in frame.columns:
-            frame = pl.concat([at_level(frame, axis, level) for level in levels])
+            frame = frame.filter(at_levels(frame, axis, levels))
     return frame
 
 
@@ -259,41 +314,53 @@ def _share_of_core(check: Check, view: Results, runs: Sequence[str]) -> float | 
 
 
 def _gates_first(checks: Sequence[Check]) -> Iterator[Check]:
-    """The checks, each after its gates."""
+    """The checks, each after its gates; gates that are not there, or that wait in a circle, come when they come."""
     by_id = {check.id: check for check in checks}
     done: set[str] = set()
 
-    def visit(check: Check, trail: tuple[str, ...]) -> Iterator[Check]:
-        if check.id in done:
-            return
-        if check.id in trail:
-            raise ValueError(f"checks wait for each other: {' -> '.join((*trail, check.id))}")
-        for gate in check.gates:
-            yield from visit(by_id[gate], (*trail, check.id))
-        done.add(check.id)
-        yield check
+    def visit(check: Check) -> Iterator[Check]:
+        if check.id not in done:
+            done.add(check.id)
+            for gate in check.gates:
+                if gate in by_id:
+                    yield from visit(by_id[gate])
+            yield check
 
     for check in checks:
-        yield from visit(check, ())
+        yield from visit(check)
 
 
-def _gate_finding(
-    gate: str, checks: Mapping[str, Check], judged: Mapping[str, Judged], view: Results, look: Look | None
-) -> Finding:
+def _circle(check: Check, checks: Mapping[str, Check], trail: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A way along gates from a check back to itself; () if there is none."""
+    for gate in check.gates:
+        way = (*trail, check.id)
+        if gate == way[0]:
+            return (*way, gate)
+        if gate in checks and gate not in way:
+            found = _circle(checks[gate], checks, way)
+            if found:
+                return found
+    return ()
+
+
+def _gate_finding(gate: str, checks: Mapping[str, Check], judged: Mapping[str, Judged], view: Results) -> Finding:
     """A gate's own finding; a mean is compared on the units of the look at hand."""
-    kind = checks[gate].kind
-    return kind.judge(view, look) if isinstance(kind, Mean) else judged[gate].finding
+    check, known = checks[gate], judged[gate]
+    if not isinstance(check.kind, Mean) or known.error or view.scale == "smoke":
+        return known.finding
+    groups, closed = _counting_groups(check, judged, view, checks)
+    found = _judge_view(check, view, Look(groups=groups), "")
+    return _gated(check, found, closed or _closed_gate(check, checks, judged, view))
 
 
 def _closed_gate(
-    check: Check, checks: Mapping[str, Check], judged: Mapping[str, Judged], view: Results, look: Look
+    check: Check, checks: Mapping[str, Check], judged: Mapping[str, Judged], view: Results
 ) -> tuple[str, str] | None:
     """The first gate that is not reproduced, and its verdict; None where all are open."""
-    for gate in check.gate:
-        verdict = _gate_finding(gate, checks, judged, view, replace(look, groups=None, units=None)).verdict
-        if verdict != "reproduced":
-            return gate, str(verdict)
-    return None
+    verdicts = {gate: str(_gate_finding(gate, checks, judged, view).verdict) for gate in check.gate}
+    closed = [(gate, verdict) for gate, verdict in verdicts.items() if verdict != "reproduced"]
+    # A refuted one settles it, whatever another one still waits for.
+    return min(closed, key=lambda one: one[1] != "refuted", default=None)
 
 
 def _gated(check: Check, own: Finding, closed: tuple[str, str] | None) -> Finding:
@@ -303,7 +370,7 @@ def _gated(check: Check, own: Finding, closed: tuple[str, str] | None) -> Findin
     gate, verdict = closed
     note = f"its gate {gate} is {verdict}"
     # A refuted gate says that nothing can be told here: more units would not change that.
-    return replace(own, verdict="inconclusive", note=note, ends=note if verdict == "refuted" else own.ends)
+    return _void(own, note, ends=note if verdict == "refuted" else own.ends)
 
 
 def _counting_groups(
@@ -312,10 +379,16 @@ def _counting_groups(
     """The groups whose own gates are open; and a closed gate where fewer are left than the check needs."""
     if not check.gate_each:
         return None, None
-    labels = list(dict.fromkeys(v.group for measure in check.measures for v in measure(view)))
+    labels = check.kind.labels(view)
+    if not labels:
+        return frozenset(), None
+    if not isinstance(check.gate_each, str):
+        unknown = [label for label in check.gate_each if label not in labels]
+        if unknown:
+            raise KeyError(f"gate_each names {unknown}, groups that are not there; there are {labels}")
     verdicts = {label: _gate_of_group(label, check, judged, view, checks) for label in labels}
     kept = [label for label, verdict in verdicts.items() if verdict == "reproduced"]
-    if not labels or len(kept) >= max(demanded(check.kind.groups, len(kept))[0], 1):
+    if len(kept) >= max(demanded(check.kind.groups, len(kept))[0], 1):
         return frozenset(kept), None
     lost = {verdict for verdict in verdicts.values() if verdict != "reproduced"}
     return frozenset(kept), (" and ".join(check.gates), "refuted" if lost == {"refuted"} else "undecided")
@@ -326,17 +399,21 @@ def _gate_of_group(
 ) -> str:
     """The verdict of a group's own gate."""
     if isinstance(check.gate_each, str):
-        finding = _gate_finding(check.gate_each, checks, judged, view, None)
+        finding = _gate_finding(check.gate_each, checks, judged, view)
         rows = [row for row in finding.details if row["name"] == label]
-        return str(rows[0].get("verdict", "reproduced" if rows[0]["holds"] else "refuted")) if rows else "untested"
+        if not rows:
+            return "untested"
+        if "verdict" in rows[0] or finding.verdict in ("inconclusive", "untested"):
+            return str(rows[0].get("verdict", finding.verdict))
+        return "reproduced" if rows[0]["holds"] else "refuted"
     gate = check.gate_each.get(label)
-    return "reproduced" if gate is None else str(_gate_finding(gate, checks, judged, view, None).verdict)
+    return "reproduced" if gate is None else str(_gate_finding(gate, checks, judged, view).verdict)
 
 
 # -- rows -----------------------------------------------------------------------------------------------------------
 
 
-def _row(check: Check, judged: Judged, results: Results, control: bool) -> dict[str, Any]:
+def _row(check: Check, judged: Judged, control: bool) -> dict[str, Any]:
     finding = judged.finding
     row: dict[str, Any] = {
         "id": check.id,
@@ -347,7 +424,7 @@ def _row(check: Check, judged: Judged, results: Results, control: bool) -> dict[
         "measured": _number(finding.measured),
         "interval": None if finding.interval is None else [_number(x) for x in finding.interval],
         "threshold": check.kind.threshold(),
-        "form": check.form(),
+        "form": _plain(check.form()),
         "unit": check.unit,
         "n": finding.n,
         "runs": list(finding.runs),
@@ -368,33 +445,20 @@ def _row(check: Check, judged: Judged, results: Results, control: bool) -> dict[
         if finding.ends and finding.verdict == "inconclusive":
             row["looks"]["ends"] = finding.ends
         if judged.next is not None:
-            row["looks"]["next"] = {"units": judged.next, "reads": [_plain(read.form()) for read in check.reads]}
+            row["looks"]["next"] = {"units": judged.next, "reads": [_plain(read.form()) for read in judged.reads]}
     if finding.again is not None and finding.verdict == judged.own.verdict:
         row["again"] = {key: round(value, 4) for key, value in vars(finding.again).items()}
     if judged.error:
         row["error"] = judged.error
-    more = _extended(check, judged, results)
-    return {**row, "extended": more} if more else row
-
-
-def _extended(check: Check, judged: Judged, results: Results) -> dict[str, Any] | None:
-    """What all seeds say together, where there are more than the verdict comes from."""
-    if not results.extended or judged.finding.verdict in (None, "untested") or judged.error:
-        return None
-    used = judged.units[judged.looks - 1] if judged.units else 0
-    here = results.runs.filter(pl.col("experiment").is_in(check.experiments) & ~pl.col("registered"))
-    starts = {name: results.seeds(name).start for name in check.experiments}
-    if not any(row["seed"] >= starts[row["experiment"]] + used for row in here.select("experiment", "seed").to_dicts()):
-        return None
-    seeded = bool(judged.units)
-    level = statistics.LOOK_LEVEL if seeded else statistics.LEVEL
-    more = check.kind.judge(results, Look(level))
-    return {
-        "verdict": more.verdict,
-        "measured": _number(more.measured),
-        "interval": None if more.interval is None else [_number(x) for x in more.interval],
-        "n": more.n,
-    }
+    more = judged.extended
+    if more is not None:
+        row["extended"] = {
+            "verdict": more.verdict,
+            "measured": _number(more.measured),
+            "interval": None if more.interval is None else [_number(x) for x in more.interval],
+            "n": more.n,
+        }
+    return row
 
 
 def _claim(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -474,53 +538,96 @@ RUN_COLUMNS = ("seed", "arm", "experiment", "signature", "registered")
 
 def problems(claims: Sequence[Claim], checks: Sequence[Check], study: Study) -> list[str]:
     """What is wrong with a paper's claims and checks, one line each: names that are not there, circles, doubles."""
+    from assay.study import declared
+
     found = [*_twice("claim", [claim.id for claim in claims]), *_twice("check", [check.id for check in checks])]
-    known, by_id = {claim.id for claim in claims}, {check.id: check for check in checks}
+    known, by_id, held = {claim.id for claim in claims}, {check.id: check for check in checks}, declared(study)
+    circles = [_circle(check, by_id) for check in checks]
+    gates = {gate for check in checks for gate in check.gates}
     for check in checks:
-        found += [f"check {check.id} serves '{id}', which is no claim" for id in check.serves if id not in known]
-        for gate in check.gates:
-            if gate not in by_id:
-                found.append(f"check {check.id} has the gate '{gate}', which is no check")
-            elif isinstance(by_id[gate].kind, Report):
-                found.append(f"check {check.id} has the gate '{gate}', which is a report")
-        if isinstance(check.kind, Mean) and not any(check.id in other.gates for other in checks):
-            found.append(f"check {check.id} compares a mean without a test, which only a gate may")
+        texts = [f"serves '{id}', which is no claim" for id in check.serves if id not in known]
+        texts += _wrong_gates(check, by_id)
+        texts += _wrong_rule(check, check.id in gates)
+        texts += [text for measure in check.measures for text in measure.wrong()]
         if not check.experiments:
-            found.append(f"check {check.id} names no experiment, and its functions do not say what they read")
-        for read in check.reads:
-            found += [f"check {check.id} {text}" for text in _wrong_names(read, study)]
-    if not any("gate" in text for text in found):
-        try:
-            list(_gates_first(checks))
-        except ValueError as error:
-            found.append(str(error))
-    return found
+            texts.append("names no experiment, and its functions do not say what they read")
+        texts += [text for read in check.reads for text in _wrong_names(read, study.slug, held)]
+        found += [f"check {check.id} {text}" for text in dict.fromkeys(texts)]
+    # A circle is found from each of its checks; one of them tells of it.
+    once = {frozenset(way): way for way in reversed(circles) if way}
+    return [*found, *(f"checks wait for each other: {' -> '.join(way)}" for way in reversed(once.values()))]
 
 
 def _twice(what: str, ids: Sequence[str]) -> list[str]:
     return [f"{what} {id} stands there twice" for id in dict.fromkeys(ids) if ids.count(id) > 1]
 
 
-def _wrong_names(read: Read, study: Study) -> Iterator[str]:
-    experiment = study.experiments.get(read.experiment)
+def _wrong_gates(check: Check, checks: Mapping[str, Check]) -> Iterator[str]:
+    for name, value in (("serves", check.serves), ("gate", check.gate)):
+        if isinstance(value, str):
+            yield f"has {name}='{value}', where a list is needed"
+    for gate in check.gates:
+        if gate not in checks:
+            yield f"has the gate '{gate}', which is no check"
+        elif isinstance(checks[gate].kind, Report):
+            yield f"has the gate '{gate}', which is a report"
+    if check.gates and isinstance(check.kind, Report):
+        yield "is a report, for which a gate does nothing"
+
+
+def _wrong_rule(check: Check, gate: bool) -> Iterator[str]:
+    """What can be seen to be wrong with the numbers of a rule."""
+    kind = check.kind
+    if isinstance(kind, Mean) and not gate:
+        yield "compares a mean without a test, which only a gate may"
+    if not kind.conditions:
+        yield "measures nothing"
+    if not 1 <= check.looks <= len(statistics.LOOKS):
+        yield f"has {check.looks} looks; there are 1 to {len(statistics.LOOKS)}"
+    groups = kind.groups
+    numbers = groups if isinstance(groups, tuple) else (groups,) if isinstance(groups, int) else ()
+    if (isinstance(groups, str) and groups not in ("all", "any")) or any(number < 1 for number in numbers):
+        yield f"has groups={groups!r}; there are 'all', 'any', k and (so many must hold, so many refute)"
+    if isinstance(kind, Count):
+        for name, number in (("need", kind.need), ("against", kind.against)):
+            if number is not None and (number < 0 or (number >= 1 and number != int(number))):
+                yield f"has {name}={number:g}; a share lies below 1, and a number of units is whole"
+            elif isinstance(number, float) and number >= 1:
+                yield f"has {name}={number}: a share of 1 or {number:g} units? A number of units has no point"
+        if kind.need is not None and kind.need == 0:
+            yield "needs no unit at all"
+    if isinstance(kind, Interval):
+        if any(condition.bound == ANY for condition in kind.conditions):
+            yield "demands nothing of a mean"
+        names = [condition.name for condition in kind.conditions]
+        if len(set(names)) < len(names):
+            yield "has several conditions with the same name, which would be one group"
+        if kind.margin < 0 or not 0 <= kind.missing < 1 or not (kind.level is None or 0 < kind.level < 1):
+            yield "has a margin, a share of missing units or a level out of its range"
+
+
+def _wrong_names(read: Read, slug: str, held: Mapping[str, Declared]) -> Iterator[str]:
+    experiment = held.get(read.experiment)
     if experiment is None:
-        yield f"reads '{read.experiment}', which is no experiment of {study.slug}"
+        yield f"reads '{read.experiment}', which is no experiment of {slug}"
         return
     for arm in read.arms or ():
         if arm not in experiment.arms:
             yield f"reads the arm '{arm}', which {read.experiment} does not have"
-    levels: dict[str, list[Any]] = {}
-    for scale in experiment.scales:
-        for axis, values in {**experiment.axes, **experiment.at(scale).axes}.items():
-            levels.setdefault(axis, []).extend(values)
+    levels, of_runs = experiment.levels, read.table in ("runs", "curves")
     for axis, wanted in read.levels:
         if axis in levels:
+            texts = any(isinstance(level, str) for level in levels[axis])
+            there = [*levels[axis], *(map(str, levels[axis]) if texts else ())]
             for level in wanted:
-                if level not in levels[axis]:
+                if level not in there:
                     yield f"reads {axis} = {level}, a level that {read.experiment} does not have at any scale"
-        elif axis not in RUN_COLUMNS and read.table == "runs":
+        elif axis not in RUN_COLUMNS and of_runs:
             yield f"reads at a level of '{axis}', which is no axis of {read.experiment}"
-    if read.table == "runs":
-        for column in read.columns:
-            if column not in levels and column not in RUN_COLUMNS:
-                yield f"makes units or groups by '{column}', which is no axis of {read.experiment}"
+    for column in read.columns if of_runs else ():
+        if column not in levels and column not in RUN_COLUMNS:
+            yield f"makes units or groups by '{column}', which is no axis of {read.experiment}"
+    for name in read.names if read.table == "runs" else ():
+        # Axes have dots in their names, and scalars slashes.
+        if "." in name and "/" not in name and name not in levels:
+            yield f"reads '{name}', which is no axis of {read.experiment}"

@@ -16,11 +16,16 @@ units, `group` those that make groups.
 
 from __future__ import annotations
 
+import ast
 import functools
+import inspect
+import linecache
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -171,6 +176,23 @@ class Measure:
         """The measure as data, the same whenever the same is measured."""
         raise NotImplementedError  # pragma: no cover
 
+    @property
+    def inside(self) -> tuple[Measure, ...]:
+        """The measures that it is made of."""
+        return ()
+
+    @property
+    def silent(self) -> bool:
+        """Whether some of it does not say what it reads."""
+        return any(part.silent for part in self.inside)
+
+    def _wrong(self) -> Iterator[str]:
+        return iter(())
+
+    def wrong(self) -> list[str]:
+        """What can be seen to be wrong without any results, here and in what it is made of, one line each."""
+        return [*self._wrong(), *(text for part in self.inside for text in part.wrong())]
+
     # -- arithmetic -----------------------------------------------------------------------------------------------
 
     def __add__(self, other: Measure | float) -> Measure:
@@ -209,7 +231,7 @@ class Measure:
         return Mapped("abs", self)
 
     def mean(self, *columns: str) -> Measure:
-        """The mean over some columns: one value for each of the others."""
+        """The mean over some columns, one value for each of the others; over all units where none is named."""
         return Reduced("mean", self, columns)
 
     def median(self, *columns: str) -> Measure:
@@ -282,8 +304,8 @@ class Condition:
     name: str = ""
 
     def form(self) -> dict[str, Any]:
-        """The condition as data."""
-        return {"name": self.name, "bound": self.bound.form(), "measure": as_measure(self.measure).form()}
+        """The condition as data: without its name, which measures nothing."""
+        return {"bound": self.bound.form(), "measure": as_measure(self.measure).form()}
 
 
 # -- leaves ---------------------------------------------------------------------------------------------------------
@@ -318,7 +340,8 @@ class Column(Measure):
         # NaN must not vanish in a maximum: a run that measured nothing usable has to fail its bound.
         column = pl.col(self.column)
         value = pl.when(column.is_nan().any()).then(float("nan")).otherwise(getattr(column, self.reduce)())
-        keyed = frame.filter(column.is_not_null()).with_columns(column.cast(pl.Float64))
+        # In order of the values, so that a mean does not depend on the order of the rows, not in its last digit.
+        keyed = frame.filter(column.is_not_null()).with_columns(column.cast(pl.Float64)).sort(self.column)
         keys = [*self.by, *self.over]
         wanted = [value.alias("value"), pl.col("signature").unique().implode()]
         if not keys:
@@ -339,6 +362,9 @@ class Column(Measure):
             )
             for row in found.iter_rows(named=True)
         ]
+
+    def _wrong(self) -> Iterator[str]:
+        return _twice(self.by, self.over)
 
     def form(self) -> Any:
         """Everything but the name on the page."""
@@ -417,6 +443,11 @@ class Function(Measure):
     over: tuple[str, ...] | None = None
     by: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """A plain function does not say, one that is declared does."""
+        return not self.reads
 
     def __call__(self, results: Results) -> Values:
         """What the function returns."""
@@ -503,7 +534,7 @@ class Fitted(Measure):
         for key, part in parts:
             row = dict(zip(keys, key, strict=True))
             # One y a distinct x: runs that share an x (other seeds, other problems) count as their mean.
-            means = part.group_by(self.x).agg(pl.col(self.y).mean()).sort(self.x)
+            means = part.sort(self.x, self.y).group_by(self.x, maintain_order=True).agg(pl.col(self.y).mean())
             number = self._fit(means[self.x].cast(pl.Float64).to_list(), means[self.y].cast(pl.Float64).to_list())
             runs = tuple(sorted(set(part["signature"])))
             found.append(Value(label(row, self.over), number, runs, label(row, self.by), row))
@@ -511,17 +542,19 @@ class Fitted(Measure):
 
     def _fit(self, x: list[float], y: list[float]) -> float:
         import numpy as np
-        from scipy import stats
 
         if len(x) < 2 or not all(map(math.isfinite, [*x, *y])):
             return math.nan
         if self.how == "spearman":
-            return float(stats.spearmanr(x, y).statistic) if len(set(y)) > 1 else math.nan
+            return _rank_correlation(x, y)
         if self.how == "log-log slope":
             if min(*x, *y) <= 0:
                 return math.nan
             x, y = [math.log(one) for one in x], [math.log(one) for one in y]
         return float(np.polyfit(x, y, 1)[0])
+
+    def _wrong(self) -> Iterator[str]:
+        return _twice(self.by, self.over)
 
     def form(self) -> Any:
         """Everything but the name on the page."""
@@ -536,6 +569,26 @@ class Fitted(Measure):
             **({"arms": list(self.arms)} if self.arms is not None else {}),
             **({"where": {axis: list(levels) for axis, levels in self.where}} if self.where else {}),
         }
+
+
+def _rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's rho, exact where it is a simple fraction; not a number where one side is constant.
+
+    From whole numbers: one adjacent swap among four is 0.8 and keeps "at least 0.8"; scipy says 0.7999999999999999.
+    """
+    first, second = _ranks(x), _ranks(y)
+    cross, own, other = (
+        sum(map(operator.mul, a, b)) for a, b in ((first, second), (first, first), (second, second))
+    )  # fmt: skip
+    if not own or not other:
+        return math.nan
+    return cross / own if own == other else cross / math.sqrt(own * other)
+
+
+def _ranks(values: Sequence[float]) -> list[int]:
+    """Twice the distance of each rank from the mean rank; ties share theirs."""
+    ordered = sorted(values)
+    return [bisect_left(ordered, v) + bisect_right(ordered, v) - len(ordered) for v in values]
 
 
 def slope(
@@ -646,7 +699,7 @@ class Point(Measure):
         values = []
         for key, numbers in found.items():
             row = dict(zip(keys, key, strict=True))
-            mean = math.fsum(number for number, _ in numbers) / len(numbers)
+            mean = mean_of([number for number, _ in numbers])
             runs = tuple(sorted(run for _, run in numbers))
             values.append(Value(label(row, c.over), mean, runs, label(row, c.by), row))
         return sorted(values, key=lambda v: (v.group, _natural(v.unit)))
@@ -658,6 +711,9 @@ class Point(Measure):
             return dict(zip(steps, values, strict=True)).get(int(self.number))
         beyond = operator.lt if self.how == "first below" else operator.gt
         return next((float(s) for s, v in zip(steps, values, strict=True) if beyond(v, self.number)), math.inf)
+
+    def _wrong(self) -> Iterator[str]:
+        return _twice(self.by, self.over)
 
     def form(self) -> Any:
         """Everything but the name on the page."""
@@ -679,49 +735,6 @@ def curve(
 ) -> Curve:
     """A curve of an experiment's runs, e.g. `curve("net", "train/loss").at(150)`; arguments as in `scalar`."""
     return Curve(experiment, name, _arms(arm), columns(over), columns(group), _pairs(where))
-
-
-@dataclass(frozen=True)
-class Share(Measure):
-    """The share of values that keep a condition; make one with `share`."""
-
-    condition: Condition
-    columns: tuple[str, ...]
-    name: str = ""
-
-    @property
-    def inner(self) -> Measure:
-        """What the condition measures."""
-        return as_measure(self.condition.measure)
-
-    @property
-    def reads(self) -> tuple[Read, ...]:  # type: ignore[override]
-        """As the condition's measure."""
-        return self.inner.reads
-
-    @property
-    def over(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """What is left of the units' columns."""
-        return None if self.inner.over is None else tuple(c for c in self.inner.over if c not in self.columns)
-
-    @property
-    def by(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What is left of the groups' columns."""
-        return tuple(c for c in self.inner.by if c not in self.columns)
-
-    def __call__(self, results: Results) -> Values:
-        """One share for each unit that is left."""
-        held = [replace(v, value=float(self.condition.bound.holds(v.value))) for v in self.inner(results)]
-        return _combine(held, "mean", self.over or (), self.by)
-
-    def form(self) -> Any:
-        """The condition, and over what."""
-        return {"of": "share", "over": list(self.columns), **self.condition.form()}
-
-
-def share(condition: Condition, *columns: str) -> Measure:
-    """The share of values that keep a condition, over some columns: `share(unit("qp", "gap") <= 1e-3, "unit")`."""
-    return Share(condition, columns, condition.name)
 
 
 # -- of other measures ----------------------------------------------------------------------------------------------
@@ -755,18 +768,35 @@ class Paired(Measure):
         """Those of the side that has groups."""
         return self.a.by or self.b.by
 
+    @property
+    def inside(self) -> tuple[Measure, ...]:
+        """Both sides."""
+        return self.a, self.b
+
+    def _wrong(self) -> Iterator[str]:
+        for what, left, right in (("groups", self.a.by, self.b.by), ("units", self.a.over or (), self.b.over or ())):
+            if left and right and left != right:
+                yield f"pairs {what} by {', '.join(left)} with {what} by {', '.join(right)}, which never match"
+
     def __call__(self, results: Results) -> Values:
         """One value a pair."""
         left, right = self.a(results), self.b(results)
-        if self.a.over == () and self.b.over != ():
-            return [self._pair(v, w) for v, w in _matched(right, left, swap=True)]
-        return [self._pair(v, w) for v, w in _matched(left, right)]
-
-    def _pair(self, v: Value, w: Value) -> Value:
-        keeps = v if len(v.at) >= len(w.at) else w
-        return Value(
-            v.unit or w.unit, _calculate(self.sign, v.value, w.value), v.runs + w.runs, v.group or w.group, keeps.at
-        )
+        by_group = any(v.group for v in left) and any(v.group for v in right)
+        by_unit = any(v.unit for v in left) and any(v.unit for v in right)
+        partners: dict[tuple[str, str], Values] = {}
+        for w in right:
+            partners.setdefault((w.group if by_group else "", w.unit if by_unit else ""), []).append(w)
+        return [
+            Value(
+                v.unit or w.unit,
+                _calculate(self.sign, v.value, w.value),
+                tuple(sorted({*v.runs, *w.runs})),
+                v.group or w.group,
+                {**w.at, **v.at},
+            )
+            for v in left
+            for w in partners.get((v.group if by_group else "", v.unit if by_unit else ""), ())
+        ]
 
     def form(self) -> Any:
         """Both sides and the sign."""
@@ -776,17 +806,6 @@ class Paired(Measure):
 def difference(a: Measure | Callable[[Results], Values], b: Measure | Callable[[Results], Values]) -> Measure:
     """a - b, paired by group and unit; units that only one side has are left out."""
     return as_measure(a) - as_measure(b)
-
-
-def _matched(left: Values, right: Values, swap: bool = False) -> list[tuple[Value, Value]]:
-    grouped, united = any(v.group for v in right), any(v.unit for v in right)
-    other = {(v.group, v.unit): v for v in right}
-    pairs = []
-    for v in left:
-        w = other.get((v.group if grouped else "", v.unit if united else ""))
-        if w is not None:
-            pairs.append((w, v) if swap else (v, w))
-    return pairs
 
 
 def _calculate(sign: str, a: float, b: float) -> float:
@@ -799,6 +818,11 @@ class _Of(Measure):
     """A measure made of one other, with its units and groups."""
 
     inner: Measure
+
+    @property
+    def inside(self) -> tuple[Measure, ...]:
+        """The other."""
+        return (self.inner,)
 
     @property
     def reads(self) -> tuple[Read, ...]:  # type: ignore[override]
@@ -838,8 +862,53 @@ class Mapped(_Of):
         return [self.how, self.inner.form()]
 
 
+class _Over(_Of):
+    """Values of another measure put together over some of the columns that make its units and groups."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """The columns that it is taken over: all that make units where none is named."""
+        return self.columns or self.inner.over or ()
+
+    @property
+    def over(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """What is left of the units' columns."""
+        if self.inner.over is None:
+            return None if self.columns else ()
+        return tuple(c for c in self.inner.over if c not in self.gone)
+
+    @property
+    def by(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is left of the groups' columns."""
+        return tuple(c for c in self.inner.by if c not in self.gone)
+
+    def _wrong(self) -> Iterator[str]:
+        unknown = [c for c in self.columns if c not in (*(self.inner.over or ()), *self.inner.by)]
+        if unknown:
+            yield f"puts values together over {', '.join(unknown)}, which make neither units nor groups of them"
+
+    def _combine(self, values: Values, how: Reduction) -> Values:
+        wrong = next(self._wrong(), "")
+        if wrong:
+            raise KeyError(wrong)
+        over, by = self.over or (), self.by
+        parts: dict[tuple[str, str], Values] = {}
+        for v in values:
+            # A function says nothing of its columns, but its groups have labels all the same.
+            group = v.group if self.inner.over is None else label(v.at, by)
+            parts.setdefault((group, label(v.at, over)), []).append(v)
+        found = []
+        for (group, name), part in parts.items():
+            at = {key: part[0].at[key] for key in (*by, *over)}
+            runs = tuple(sorted({run for v in part for run in v.runs}))
+            found.append(Value(name, _reduce(how, [v.value for v in part]), runs, group, at))
+        return found
+
+
 @dataclass(frozen=True)
-class Reduced(Measure):
+class Reduced(_Over):
     """A mean, median, maximum or minimum over some columns of another measure."""
 
     how: Reduction
@@ -847,43 +916,50 @@ class Reduced(Measure):
     columns: tuple[str, ...]
     name: str = ""
 
-    @property
-    def reads(self) -> tuple[Read, ...]:  # type: ignore[override]
-        """As the other's."""
-        return self.inner.reads
-
-    @property
-    def over(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """What is left of the units' columns."""
-        return None if self.inner.over is None else tuple(c for c in self.inner.over if c not in self.columns)
-
-    @property
-    def by(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What is left of the groups' columns."""
-        return tuple(c for c in self.inner.by if c not in self.columns)
-
     def __call__(self, results: Results) -> Values:
         """One value for each unit and group that is left."""
-        unknown = [c for c in self.columns if c not in (*(self.inner.over or ()), *self.inner.by)]
-        if unknown:
-            raise KeyError(f"{self.how} over {unknown}, which make neither units nor groups of what it is taken of")
-        return _combine(self.inner(results), self.how, self.over or (), self.by)
+        return self._combine(self.inner(results), self.how)
 
     def form(self) -> Any:
         """The reduction, the columns and what it is of."""
-        return [self.how, list(self.columns), self.inner.form()]
+        return [self.how, list(self.gone), self.inner.form()]
 
 
-def _combine(values: Values, how: Reduction, over: tuple[str, ...], by: tuple[str, ...]) -> Values:
-    parts: dict[tuple[str, str], Values] = {}
-    for v in values:
-        parts.setdefault((label(v.at, by), label(v.at, over)), []).append(v)
-    found = []
-    for (group, name), part in parts.items():
-        at = {key: part[0].at[key] for key in (*by, *over)}
-        runs = tuple(sorted({run for v in part for run in v.runs}))
-        found.append(Value(name, _reduce(how, [v.value for v in part]), runs, group, at))
-    return found
+@dataclass(frozen=True)
+class Share(_Over):
+    """The share of values that keep a condition; make one with `share`."""
+
+    condition: Condition
+    columns: tuple[str, ...]
+    name: str = ""
+
+    @property
+    def inner(self) -> Measure:  # type: ignore[override]
+        """What the condition measures."""
+        return as_measure(self.condition.measure)
+
+    def __call__(self, results: Results) -> Values:
+        """One share for each unit that is left; a value that is not a number keeps nothing."""
+        held = [replace(v, value=float(self.condition.bound.holds(v.value))) for v in self.inner(results)]
+        return self._combine(held, "mean")
+
+    def form(self) -> Any:
+        """The condition, and over what."""
+        return {"of": "share", "over": list(self.gone), **self.condition.form()}
+
+
+def share(condition: Condition, *columns: str) -> Measure:
+    """The share of values that keep a condition, over some columns: `share(unit("qp", "gap") <= 1e-3, "unit")`.
+
+    Over all units where no column is named.
+    """
+    return Share(condition, columns, condition.name)
+
+
+def mean_of(numbers: Sequence[float]) -> float:
+    """The mean, whatever the order of the numbers; of infinities of both signs not a number."""
+    total = math.fsum(numbers) if all(map(math.isfinite, numbers)) else sum(numbers)
+    return total / len(numbers)
 
 
 def _reduce(how: Reduction, numbers: list[float]) -> float:
@@ -892,7 +968,7 @@ def _reduce(how: Reduction, numbers: list[float]) -> float:
     if how == "median":
         ordered, half = sorted(numbers), len(numbers) // 2
         return ordered[half] if len(numbers) % 2 else (ordered[half - 1] + ordered[half]) / 2
-    return math.fsum(numbers) / len(numbers) if how == "mean" else max(numbers) if how == "max" else min(numbers)
+    return mean_of(numbers) if how == "mean" else max(numbers) if how == "max" else min(numbers)
 
 
 @dataclass(frozen=True)
@@ -908,7 +984,7 @@ class Filtered(_Of):
     def reads(self) -> tuple[Read, ...]:  # type: ignore[override]
         """What the other reads, at the levels that are kept."""
         if not self.keep:
-            return self.inner.reads
+            return tuple(map(self._without, self.inner.reads))
         arms = dict(self.levels).get("arm")
         rest = tuple((axis, levels) for axis, levels in self.levels if axis != "arm")
         return tuple(
@@ -918,12 +994,28 @@ class Filtered(_Of):
 
     def __call__(self, results: Results) -> Values:
         """The values that are kept."""
+        wrong = next(self._wrong(), "")
+        if wrong:
+            raise KeyError(wrong)
         found = self.inner(results)
-        unknown = {axis for axis, _ in self.levels} - set(found[0].at) if found else set()
-        if unknown:
-            raise KeyError(f"{sorted(unknown)} make neither units nor groups of what is filtered")
-        inside = [all(v.at[axis] in levels for axis, levels in self.levels) for v in found]
+        inside = [all(any(_same(v.at[axis], level) for level in levels) for axis, levels in self.levels) for v in found]
         return [v for v, here in zip(found, inside, strict=True) if here == self.keep]
+
+    def _without(self, read: Read) -> Read:
+        """A read without the levels that are left out, where it names those that it has."""
+        if len(self.levels) > 1:  # all of them at once: each alone is still read
+            return read
+        ((axis, gone),) = self.levels
+        if axis == "arm":
+            return read if read.arms is None else replace(read, arms=tuple(a for a in read.arms if a not in gone))
+        levels = ((a, tuple(x for x in known if a != axis or x not in gone)) for a, known in read.levels)
+        return replace(read, levels=tuple(levels))
+
+    def _wrong(self) -> Iterator[str]:
+        known = (*(self.inner.over or ()), *self.inner.by)
+        unknown = [axis for axis, _ in self.levels if axis not in known]
+        if unknown and self.inner.over is not None:
+            yield f"keeps levels of {', '.join(unknown)}, which make neither units nor groups of what is filtered"
 
     def form(self) -> Any:
         """The levels and what is filtered."""
@@ -982,29 +1074,40 @@ def rows(
     arms: tuple[str, ...] | None,
     where: tuple[tuple[str, tuple[Any, ...]], ...],
 ) -> pl.DataFrame:
-    """The rows of an experiment in a table, of some arms, at some levels."""
+    """The rows of an experiment in a table, of some arms, at some levels; unlike `Results.of` with all columns."""
     import polars as pl
 
-    from assay.results import at_level
+    from assay.results import at_levels
 
-    one = {axis: levels[0] for axis, levels in where if len(levels) == 1}
-    arm = arms[0] if arms is not None and len(arms) == 1 else None
-    frame = results.of(experiment, table, arm, **one)
+    frame: pl.DataFrame = getattr(results, table)
     if frame.is_empty():
         return frame
-    if arms is not None and len(arms) > 1:
+    frame = frame.filter(pl.col("experiment") == experiment)
+    if arms is not None:
         frame = frame.filter(pl.col("arm").is_in(arms))
     for axis, levels in where:
-        if len(levels) > 1:
-            if axis not in frame.columns:
-                raise KeyError(f"{experiment}: no column '{axis}' in {table}; there is {sorted(frame.columns)}")
-            frame = pl.concat([at_level(frame, axis, level) for level in levels])
+        if axis not in frame.columns:
+            if frame.is_empty():  # nothing of the experiment is done yet, so nobody brought its axes
+                return frame
+            raise KeyError(f"{experiment}: no column '{axis}' in {table}; there is {sorted(frame.columns)}")
+        frame = frame.filter(at_levels(frame, axis, levels))
     return frame
+
+
+def _same(value: Any, level: Any) -> bool:
+    """As `results.at_levels`, for one value."""
+    return value == level or (isinstance(value, str) and level is not None and value == str(level))
 
 
 def columns(names: Columns) -> tuple[str, ...]:
     """One name or several, as a tuple."""
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _twice(by: Sequence[str], over: Sequence[str]) -> Iterator[str]:
+    both = [name for name in by if name in over]
+    if both:
+        yield f"makes both units and groups by {', '.join(both)}"
 
 
 def label(row: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -1015,7 +1118,7 @@ def label(row: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 
 def _natural(text: str) -> tuple[int, Any]:
-    return (0, int(text)) if text.isdigit() else (1, text)
+    return (0, int(text)) if text.isdecimal() else (1, text)
 
 
 def _arms(arm: Columns | None) -> tuple[str, ...] | None:
@@ -1030,20 +1133,62 @@ def _pairs(levels: Mapping[str, Any]) -> tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 def _form_of(what: Any) -> Any:
-    """A function, or something that it was given, as data."""
+    """A function, or something that it was given, as data: the same where the same is done."""
     if isinstance(what, functools.partial):
         return {**_form_of(what.func), "given": [*map(_form_of, what.args), _form_of(what.keywords)]}
-    if isinstance(what, Measure):
+    if isinstance(what, (Measure, Condition, Bound)):
         return what.form()
-    if isinstance(what, (Condition, Bound)):
-        return what.form()
+    if inspect.ismethod(what):
+        return {**_form_of(what.__func__), "of": _form_of(what.__self__)}
     if callable(what) and hasattr(what, "__qualname__"):
         cells = getattr(what, "__closure__", None) or ()
-        defaults = getattr(what, "__defaults__", None) or ()
+        defaults = [
+            *(getattr(what, "__defaults__", None) or ()),
+            *(getattr(what, "__kwdefaults__", None) or {}).items(),
+        ]
         given = [_form_of(cell.cell_contents) for cell in cells] + [_form_of(value) for value in defaults]
-        return {"function": f"{what.__module__}.{what.__qualname__}", **({"given": given} if given else {})}
+        name = f"{what.__module__}.{what.__qualname__}"
+        text = _text_of(what.__code__) if name.endswith("<lambda>") else ""
+        return {"function": name, **({"text": text} if text else {}), **({"given": given} if given else {})}
+    if is_dataclass(what) and not isinstance(what, type):
+        return {"of": type(what).__name__, **{f.name: _form_of(getattr(what, f.name)) for f in fields(what)}}
     if isinstance(what, Mapping):
         return {str(key): _form_of(value) for key, value in sorted(what.items(), key=lambda item: str(item[0]))}
     if isinstance(what, (list, tuple, set, frozenset)):
         return [_form_of(value) for value in (sorted(what, key=str) if isinstance(what, (set, frozenset)) else what)]
-    return what if what is None or isinstance(what, (str, bool, int, float)) else type(what).__name__
+    if hasattr(what, "tolist"):  # numpy
+        return _form_of(what.tolist())
+    if what is None or isinstance(what, (str, bool, int, float)):
+        return what
+    return type(what).__name__ if " at 0x" in repr(what) else repr(what)
+
+
+def _text_of(code: CodeType) -> str:
+    """What a lambda does, which its name does not say: its text as Python would write it; "" where it is not known."""
+    spots = [
+        ((line, column), (last, end))
+        for line, last, column, end in code.co_positions()
+        if None not in (line, last, column, end) and (column, end) != (0, 0)
+    ]
+    if not spots:
+        return ""
+    begin, stop = min(start for start, _ in spots), max(end for _, end in spots)
+    inside = [one for one in _lambdas(code.co_filename) if _start(one.body) <= begin and stop <= _stop(one.body)]
+    return ast.unparse(max(inside, key=lambda one: _start(one.body))) if inside else ""
+
+
+@functools.cache
+def _lambdas(file: str) -> list[ast.Lambda]:
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return []
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+
+
+def _start(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
+
+
+def _stop(node: ast.expr) -> tuple[int, int]:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0

@@ -12,8 +12,10 @@ Axis columns carry the dotted name of the value they set ("optimizer.lr"), scala
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -164,9 +166,9 @@ class Results:
         return cls(expected=expected, **frames, **rest)
 
 
-def at_level(frame: pl.DataFrame, axis: str, level: Any) -> pl.DataFrame:
-    """The rows at one level of an axis."""
-    return frame.filter(_has(frame[axis], level))
+def at_levels(frame: pl.DataFrame, axis: str, levels: Sequence[Any]) -> pl.Series:
+    """Which rows are at one of some levels of an axis."""
+    return functools.reduce(operator.or_, (_has(frame[axis], level) for level in levels))
 
 
 def _has(column: pl.Series, value: Any) -> pl.Series:

@@ -17,7 +17,6 @@ import math
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +51,9 @@ FEWEST = 5
 
 MOST_UNITS = 100_000
 """`units_needed` gives no number beyond this one: no sweep will have so many."""
+
+ROUNDING = 8 * sys.float_info.epsilon
+"""Units whose spread is at most this share of the largest one differ by rounding alone."""
 
 DRAWS = 4000
 SIMULATION_SEED = 20261201
@@ -95,7 +97,7 @@ def mean_interval(
     _check_level(level)
     units = units_of(values, clusters)
     mean = _mean(units)
-    if _constant(units):
+    if constant(units):
         return MeanInterval(mean, mean, mean, len(units), 0.0)
     low, high = stats.ttest_1samp(units, 0.0).confidence_interval(level)
     return MeanInterval(mean, float(low), float(high), len(units), float(np.std(units, ddof=1)))
@@ -111,7 +113,7 @@ def p_value(values: Sequence[float], threshold: float, clusters: Sequence[Hashab
         ValueError: as `mean_interval`.
     """
     units = units_of(values, clusters)
-    if _constant(units):
+    if constant(units):
         return float(units[0] == threshold)
     return float(stats.ttest_1samp(units, threshold).pvalue)
 
@@ -133,6 +135,11 @@ def at_least(k: int, n: int, share: float = 0.5) -> float:
 def at_most(k: int, n: int, share: float) -> float:
     """The probability of k or fewer passes of n, each with probability `share`."""
     return float(stats.binom.cdf(k, n, share))
+
+
+def exactly(k: NDArray[np.int64], n: int, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probability of k passes of n, each with probability `share`."""
+    return np.asarray(stats.binom.pmf(k, n, share))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -174,7 +181,7 @@ def units_needed(
     _check_level(level)
     units = units_of(values, clusters)
     distance = abs(_mean(units) - threshold)
-    if _constant(units):
+    if constant(units):
         return FEWEST if distance > 0 else None
     effect = distance / float(np.std(units, ddof=1))
     if beyond(effect, MOST_UNITS, 1 - level) < power:
@@ -186,23 +193,20 @@ def units_needed(
     return enough
 
 
-def beyond(effect: float, n: int, level: float) -> float:
-    """The probability that the interval of n units lies beyond a threshold.
+def beyond(effect: NDArray[np.float64] | float, n: int, level: float) -> NDArray[np.float64]:
+    """The probability that the interval of n units lies beyond a threshold, for each effect.
 
     Args:
         effect: how many standard deviations the true mean lies beyond it; negative if it lies short of it.
         n: units.
         level: the two-sided level of the interval, e.g. 0.05.
     """
+    shift = np.asarray(effect, np.float64) * math.sqrt(n)
     if n < 2:
-        return 0.0
+        return np.zeros_like(shift)
     critical = stats.t.ppf(1 - level / 2, n - 1)
-    power = float(stats.nct.sf(critical, n - 1, effect * math.sqrt(n)))
-    return power if math.isfinite(power) else float(stats.norm.sf(critical - effect * math.sqrt(n)))
-
-
-Decided = Literal[-1, 0, 1]
-"""What a look comes to: 1 reproduced, -1 refuted, 0 the next look."""
+    power = stats.nct.sf(critical, n - 1, shift)
+    return np.where(np.isfinite(power), power, stats.norm.sf(critical - shift))
 
 
 @dataclass(frozen=True)
@@ -214,60 +218,63 @@ class Again:
     open: float
 
 
-def draw_again(
-    groups: Sequence[Sequence[float]],
-    n: int,
-    looks: int,
-    decide: Callable[[NDArray[np.float64], NDArray[np.float64], int], NDArray[np.int8]],
-) -> Again:
+Decide = Callable[[NDArray[np.float64], int], NDArray[np.int8]]
+"""What simulated draws come to at a look: (numbers [draws, units, groups], units) -> for each draw 1 for reproduced,
+-1 for refuted, 0 for the next look, `ENDED` where further looks would not decide."""
+
+ENDED = 2
+
+
+def run_looks(samples: NDArray[np.float64], n: int, looks: int, decide: Decide) -> NDArray[np.int8]:
+    """What looks at simulated numbers come to: for each draw 1, -1 or 0 (open).
+
+    Args:
+        samples: [draws, units of the last look, groups]; a count's are 1 or 0.
+        n: units of the first look.
+        looks: how many looks there may be.
+        decide: what one look comes to.
+    """
+    ends = np.zeros(len(samples), np.int8)
+    for factor in LOOKS[:looks]:
+        going = ends == 0
+        if going.any():
+            ends[going] = decide(samples[going, : n * factor], n * factor)
+    return np.where(ends == ENDED, 0, ends).astype(np.int8)
+
+
+def draw_again(groups: Sequence[Sequence[float]], n: int, looks: int, decide: Decide) -> Again:
     """Simulate the looks of an interval check with the means and spreads that were seen.
 
     Args:
         groups: the units of each group; groups of equal length are taken for paired and keep their correlation.
-        n: units at the first look.
-        looks: how many looks.
-        decide: (means [draws, groups], sds [draws, groups], units) -> for each draw 1, -1 or 0.
+        n, looks, decide: as in `run_looks`.
     """
     rng = np.random.default_rng(SIMULATION_SEED)
-    means = np.array([np.mean(group) for group in groups])
-    if len({len(group) for group in groups}) == 1 and len(groups[0]) > 1:
+    means = np.array([_mean(group) for group in groups])
+    if len({len(group) for group in groups}) == 1:
         spread = np.atleast_2d(np.cov(np.array(groups)))
     else:
-        spread = np.diag([float(np.var(group, ddof=1)) if len(group) > 1 else 0.0 for group in groups])
+        spread = np.diag([float(np.var(group, ddof=1)) for group in groups])
     most = n * LOOKS[looks - 1]
-    draws = max(200, min(DRAWS, 4_000_000 // (most * len(groups))))
+    draws = max(200, min(DRAWS, 1_000_000 // (most * len(groups))))
     noise = rng.multivariate_normal(np.zeros(len(groups)), spread, size=(draws, most), method="svd")
-    samples = means + noise  # [draws, units, groups]
-    ends = np.zeros(draws, np.int8)
-    for factor in LOOKS[:looks]:
-        seen = samples[:, : n * factor]
-        found = decide(seen.mean(axis=1), seen.std(axis=1, ddof=1), n * factor)
-        ends = np.where(ends == 0, found, ends)
-    return _shares(ends)
+    return _shares(run_looks(means + noise, n, looks, decide))
 
 
-def count_again(
-    shares: Sequence[float], n: int, looks: int, decide: Callable[[NDArray[np.int64], int], NDArray[np.int8]]
-) -> Again:
+def count_again(shares: Sequence[float], n: int, looks: int, decide: Decide) -> Again:
     """Simulate the looks of a count with the shares that were seen.
 
     Args:
         shares: of passes, by group; groups are taken for independent.
-        n: units at the first look.
-        looks: how many looks.
-        decide: (passes [draws, groups], units) -> for each draw 1, -1 or 0.
+        n, looks, decide: as in `run_looks`.
     """
     rng = np.random.default_rng(SIMULATION_SEED)
     passed = rng.random((DRAWS, n * LOOKS[looks - 1], len(shares))) < np.asarray(shares)
-    ends = np.zeros(DRAWS, np.int8)
-    for factor in LOOKS[:looks]:
-        found = decide(passed[:, : n * factor].sum(axis=1), n * factor)
-        ends = np.where(ends == 0, found, ends)
-    return _shares(ends)
+    return _shares(run_looks(passed.astype(np.float64), n, looks, decide))
 
 
 def _shares(ends: NDArray[np.int8]) -> Again:
-    return Again(float((ends == 1).mean()), float((ends == -1).mean()), float((ends == 0).mean()))
+    return Again(*(float((ends == end).mean()) for end in (1, -1, 0)))
 
 
 def units_of(values: Sequence[float], clusters: Sequence[Hashable] | None = None) -> tuple[float, ...]:
@@ -296,9 +303,9 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _constant(units: tuple[float, ...]) -> bool:
+def constant(units: Sequence[float]) -> bool:
     """Whether the units differ by no more than the rounding of their last digits."""
-    return units[-1] - units[0] <= 8 * sys.float_info.epsilon * max(abs(units[0]), abs(units[-1]))
+    return max(units) - min(units) <= ROUNDING * max(map(abs, units))
 
 
 def _check_level(level: float) -> None:
