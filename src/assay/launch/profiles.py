@@ -6,6 +6,7 @@ checked here before anything is submitted: a wrong key or value is one line.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,16 +20,34 @@ from assay.errors import UserError, unknown
 SECRET = re.compile(r"(key|token|secret|passw\w*)\w*\s*=", re.IGNORECASE)
 """A set-up line that would write a secret into a job's script."""
 
-CLOCK = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)$")
+TIMES = (
+    (re.compile(r"(\d+)"), (60,)),
+    (re.compile(r"(\d+):(\d+)"), (60, 1)),
+    (re.compile(r"(\d+):(\d+):(\d+)"), (3600, 60, 1)),
+    (re.compile(r"(\d+)-(\d+)"), (86400, 3600)),
+    (re.compile(r"(\d+)-(\d+):(\d+)"), (86400, 3600, 60)),
+    (re.compile(r"(\d+)-(\d+):(\d+):(\d+)"), (86400, 3600, 60, 1)),
+)
+"""The forms of a time that sbatch takes, and what each of their numbers is worth in seconds."""
 
 
-def minutes(value: Any) -> Any:
-    """A time as Slurm writes it (D-HH:MM:SS, HH:MM:SS, MM:SS), or a number of minutes; in whole minutes, rounded up."""
-    match = CLOCK.match(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    days, hours, mins, seconds = (int(part or 0) for part in match.groups())
-    return days * 1440 + hours * 60 + mins + (seconds > 0)
+def minutes(value: Any) -> int:
+    """A time as Slurm reads it, in whole minutes, rounded up.
+
+    Args:
+        value: minutes (a number or a text), or "minutes:seconds", "hours:minutes:seconds", "days-hours",
+            "days-hours:minutes" or "days-hours:minutes:seconds".
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = "" if isinstance(value, bool) else str(value).strip()
+    for form, worth in TIMES:
+        match = form.fullmatch(text)
+        if match is not None:
+            seconds = sum(int(part) * each for part, each in zip(match.groups(), worth, strict=True))
+            return math.ceil(seconds / 60)
+    raise ValueError('expected minutes, or "minutes:seconds", "h:mm:ss", "days-h", "days-h:mm", "days-h:mm:ss"')
 
 
 Minutes = Annotated[int, BeforeValidator(minutes), Field(ge=1)]
@@ -167,10 +186,40 @@ def needs_of(paper: str, scale: str) -> Needs:
 def _yaml(path: Path) -> Any:
     import yaml
 
+    where = path.relative_to(places.ROOT)
     try:
-        return yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.relative_to(places.ROOT)}: {' '.join(str(error).split())}") from None
+        return read(path.read_text()) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def read(text: str) -> Any:
+    """YAML with decimal numbers only.
+
+    The YAML that Python reads is of 2005: 1:30:00 is a number in base 60 there (5400), 060 one in base 8. A time would
+    silently become another one.
+
+    Raises:
+        ValueError: a number is not what it looks like.
+        yaml.YAMLError: the text is no YAML.
+    """
+    import yaml
+
+    class Decimal(yaml.SafeLoader):
+        pass
+
+    def number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        is_float = node.tag.endswith(":float")
+        found = loader.construct_yaml_float(node) if is_float else loader.construct_yaml_int(node)
+        if ":" in node.value or (not is_float and str(found) != node.value.lstrip("+")):
+            raise ValueError(
+                f"line {node.start_mark.line + 1}: YAML reads {node.value} as the number {found}; put it in quotes"
+            )
+        return found
+
+    for tag in ("int", "float"):
+        Decimal.add_constructor(f"tag:yaml.org,2002:{tag}", number)
+    return yaml.load(text, Loader=Decimal)  # noqa: S506 (a safe loader that refuses more)
 
 
 def _checked(kind: type[BaseModel], content: Any, where: str) -> Any:
