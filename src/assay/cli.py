@@ -244,7 +244,7 @@ def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
 def _reproduce(session: Session, workers: int) -> None:
     from assay import places
     from assay.housekeeping import fetch_needed
-    from assay.launch.local import Pool, default_workers, needs_spawn
+    from assay.launch.local import APART, Pool, default_workers, needs_spawn
     from assay.progress import Display, clock
     from assay.reproduce import estimate, sweep
 
@@ -260,7 +260,8 @@ def _reproduce(session: Session, workers: int) -> None:
         console.print(f"{session.paper} ({session.scale}): {_words(counts)}{about}")
     spawn = needs_spawn(next((run.config["trainer"]["device"] for run in plan.runs.values()), "cpu"))
     display = Display(console)
-    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display)
+    apart = 0.0 if session.scale == "smoke" else APART
+    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display, apart=apart)
 
     def launch(runs: Sequence[Any]) -> Any:
         fetch_needed(runs)

@@ -28,6 +28,7 @@ from torch.optim import Optimizer
 from assay.data.base import Data
 from assay.lightning import pl
 from assay.losses.base import Loss
+from assay.metrics.scaling import Share, told_to
 from assay.registry import Registry
 from assay.schedules.base import Schedule
 from assay.seeds import Seeds
@@ -85,7 +86,9 @@ class PaperModule(pl.LightningModule):
         takes: the kinds of parts the module uses; only those enter the configuration and the signature.
         block_steps: the longest block. It bounds the work lost when a run is killed and changes no number.
         default_parts: what is chosen for a kind that the configuration leaves open.
-        alone: the module measures times; no other run is at work on the machine meanwhile.
+        alone: the module measures times; no other run is at work on the machine meanwhile, its seeds are sittings
+            that are spread over the sweep, and the scalar `time/share` says how much of a core its thread had while it
+            measured (see `assay.metrics.scaling.timing`).
         device_free: the module computes in numpy; it runs on the CPU whatever the trainer's device.
 
     Attributes set by `attach`:
@@ -117,6 +120,7 @@ class PaperModule(pl.LightningModule):
         self.units: list[dict[str, Any]] = []
         self.curves: dict[str, Curve] = {}
         self.artefacts: dict[str, Mapping[str, Any]] = {}
+        self.share = Share()
         self._tracked: dict[str, float] = {}
 
     # -- what a paper fills in ------------------------------------------------------------------------------------
@@ -197,7 +201,10 @@ class PaperModule(pl.LightningModule):
 
     def training_step(self, block: Block, batch_idx: int) -> None:
         """One block."""
-        self.advance(block.start, block.stop)
+        with told_to(self.share):
+            self.advance(block.start, block.stop)
+        if self.alone:
+            self.scalar("time/share", float(self.share))
         self.steps_done = block.stop
 
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
@@ -231,6 +238,7 @@ class PaperModule(pl.LightningModule):
             "extra": self.extra_state(),
             "tracked": {name: float(value) for name, value in self._tracked.items()},
             "scalars": dict(self.scalars),
+            "share": [self.share.computed, self.share.passed],
             "units": list(self.units),
             "curves": {name: {"step": c.step, "value": c.value} for name, c in self.curves.items()},
             "rng": torch.get_rng_state(),
@@ -243,6 +251,7 @@ class PaperModule(pl.LightningModule):
         self.steps_done = state["steps_done"]
         self._tracked = dict(state["tracked"])
         self.scalars, self.units = dict(state["scalars"]), list(state["units"])
+        self.share = Share(*state["share"])
         self.curves = {name: Curve(list(c["step"]), list(c["value"])) for name, c in state["curves"].items()}
         torch.set_rng_state(state["rng"])
 

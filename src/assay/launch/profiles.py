@@ -211,7 +211,7 @@ def read(text: str) -> Any:
     def number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
         is_float = node.tag.endswith(":float")
         found = loader.construct_yaml_float(node) if is_float else loader.construct_yaml_int(node)
-        if ":" in node.value or (not is_float and str(found) != node.value.lstrip("+")):
+        if ":" in node.value or (not is_float and str(found) != node.value.lstrip("+").replace("_", "")):
             raise ValueError(
                 f"line {node.start_mark.line + 1}: YAML reads {node.value} as the number {found}; put it in quotes"
             )
