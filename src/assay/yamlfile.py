@@ -2,7 +2,8 @@
 
 YAML takes the last of two equal keys and says nothing; in a registered study that is an arm or an experiment that
 disappears. So a key that stands twice in one mapping is an error here, with both lines. (A key beside `<<: *anchor`
-overrides what is merged, as always.)
+overrides what is merged, as always.) And the YAML that Python reads is of 2005: 1:30:00 is a number in base 60 there
+(5400), 060 one in base 8. A time would silently become another one, so such numbers are errors, too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def _merge(loader: Any, node: Any, where: str, done: dict[int, dict[Any, Any]]) 
     import yaml
 
     if isinstance(node, yaml.ScalarNode):
+        _see_that_it_is_decimal(loader, node, where)
         return {}
     if id(node) in done:  # an anchor's node stands in several places
         return done[id(node)]
@@ -85,3 +87,13 @@ def _merge(loader: Any, node: Any, where: str, done: dict[int, dict[Any, Any]]) 
     pairs |= own
     node.value = list(pairs.values())
     return pairs
+
+
+def _see_that_it_is_decimal(loader: Any, node: Any, where: str) -> None:
+    kind = node.tag.rpartition(":")[2]
+    if kind not in ("int", "float"):
+        return
+    found = loader.construct_object(node)
+    if ":" in node.value or (kind == "int" and str(found) != node.value.lstrip("+").replace("_", "")):
+        line = node.start_mark.line + 1
+        raise UserError(f"{where}, line {line}: YAML reads {node.value} as the number {found}; put it in quotes")
