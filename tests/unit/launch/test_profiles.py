@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from assay import yamlfile
 from assay.errors import UserError
 from assay.launch import profiles, site
 
@@ -43,7 +44,7 @@ def test_what_slurm_would_not_take_is_no_time(value):
      ("time: 01:30:00", 90), ("time: 0:30", 1), ("time: 1_000", 1000)],
 )  # fmt: skip
 def test_times_in_a_file(text, expected):
-    assert profiles.parse(profiles.read(text), "where").time == expected
+    assert profiles.parse(yamlfile.parse(text, "where"), "where").time == expected
 
 
 @pytest.mark.parametrize(
