@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from assay import statistics
-from assay.claims import Check, demanded
+from assay.claims import Check, Groups, demanded
 from assay.errors import UserError
 from assay.judging import SCHEMA, code_checks, holds, registered_units
 from assay.measures import Bound
@@ -49,6 +49,12 @@ def bound_of(form: Mapping[str, Any] | None) -> Bound:
         return Bound()
     low, high = form["low"], form["high"]
     return Bound(-math.inf if low is None else low, math.inf if high is None else high, form["strict"])
+
+
+def groups_of(form: Mapping[str, Any]) -> Groups:
+    """How many groups must hold; a pair comes back from JSON as a list."""
+    groups = form.get("groups", "all")
+    return (groups[0], groups[1]) if isinstance(groups, list) else groups
 
 
 def widened(form: Mapping[str, Any]) -> Bound:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from assay import statistics
+from assay.claims import Groups, demanded
 from assay.measures import Bound
-from assay.verdicts import bound_of, level, widened
+from assay.verdicts import bound_of, groups_of, level, widened
 
 VERDICTS = ("reproduced", "refuted", "inconclusive", "untested")
 
@@ -71,8 +72,10 @@ def interval(ends: Any, digits: int = 3) -> str:
 def measured(check: Mapping[str, Any]) -> str:
     """A check's headline number with its interval."""
     if check["kind"] == "count" and check.get("details"):
-        low = min(check["details"], key=lambda d: d["k"] / d["n"])
-        return f"{low['k']} of {low['n']}"
+        details = sorted(check["details"], key=lambda d: d["k"] / d["n"], reverse=True)
+        need, _ = demanded(groups_of(check["form"]), len(details))
+        decides = details[min(need, len(details)) - 1]  # of groups that must all hold, the worst
+        return f"{decides['k']} of {decides['n']}"
     return " ".join(filter(None, [number(check["measured"]), interval(check["interval"])]))
 
 
@@ -122,7 +125,7 @@ def asked(form: Mapping[str, Any]) -> str:
         text += " in every unit" if need is None else f" in ≥ {_part(need)}"
     if kind == "mean" or form.get("margin") == "any":
         text = f"mean of {text}"
-    text += _groups(form.get("groups", "all"))
+    text += _groups(groups_of(form))
     if form.get("margin") and form["margin"] != "any":
         text += f", interval {signs(widened(form))}"
     if form.get("against") is not None:
@@ -139,10 +142,10 @@ def _part(n: float) -> str:
     return f"{100 * n:g} % of the units" if n < 1 else plural(int(n), "unit")
 
 
-def _groups(groups: Any) -> str:
+def _groups(groups: Groups) -> str:
     if groups == "all":
         return ""
-    if isinstance(groups, (list, tuple)):
+    if isinstance(groups, tuple):
         return f" in ≥ {groups[0]} groups, refuted by ≥ {groups[1]}"
     return " in some group" if groups == "any" else f" in ≥ {groups} groups"
 
@@ -167,7 +170,7 @@ def look(row: Mapping[str, Any]) -> str:
     if "next" in looks:
         return f"{text}; next: {plural(looks['next']['units'], unit)}"
     if "ends" in looks:
-        return f"{text}; no further look: {looks['ends']}"
+        return f"{text}; no further look" + (f": {looks['ends']}" if looks["ends"] != row["note"] else "")
     return f"{text}; it was the last" if taken == len(units) else text
 
 
@@ -175,7 +178,7 @@ def again(row: Mapping[str, Any], below: float = 0.995) -> str:
     """How often another draw of the looks would end otherwise; "" where the same end is as likely as `below`."""
     shares, verdict = row.get("again"), row["verdict"]
     key = "open" if verdict == "inconclusive" else verdict
-    if not shares or key not in shares or shares[key] >= below:
+    if not shares or "ungated" in row or key not in shares or shares[key] >= below:
         return ""
     words = {"reproduced": "reproduce it", "refuted": "refute it", "open": "stay open"}
     same = "stay open, too," if key == "open" else "decide the same way"

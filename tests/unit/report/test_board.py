@@ -20,7 +20,11 @@ BOOKS = Catalogue(
 
 
 def verdicts(*marks, statement="a claim"):
-    return {"claims": [{"id": f"C{i + 1}", "statement": statement, "verdict": mark} for i, mark in enumerate(marks)]}
+    claims = [
+        {"id": f"C{i + 1}", "statement": statement, "verdict": mark, "holds": [int(mark == "reproduced"), 1]}
+        for i, mark in enumerate(marks)
+    ]
+    return {"schema": 2, "paper": "done", "scale": "desk", "claims": claims, "checks": []}
 
 
 @pytest.fixture
@@ -117,7 +121,7 @@ def test_no_text_becomes_markup(folders):
     assert text.count("<script") == 1 and "<script>alert" not in text
     marked = board.markdown(board.rows(catalogue=books, papers=papers, claims=lambda s: []), {"optim": EVIL})
     assert "<script" not in marked and all(
-        line.count(" | ") == 3 for line in marked.splitlines() if line.startswith("| \\[")
+        line.count(" | ") == 4 for line in marked.splitlines() if line.startswith("| \\[")
     )
 
 
@@ -125,7 +129,7 @@ def test_the_readme_has_the_committed_marks_alone(folders):
     write(folders[1] / "done" / "desk", verdicts("inconclusive", "inconclusive"))
     text = board.markdown(rows(folders, local=False), BOOKS.families)
     signs = wording.EMOJI["reproduced"] + wording.EMOJI["refuted"] + wording.EMOJI["reproduced"]
-    assert f"| {signs} | 2 of 3 |" in text and "inconclusive." not in text
+    assert f"| {signs} | 2 of 3 at desk scale |" in text and "inconclusive." not in text
     assert "**3 of 4 papers are here**, with 3 claims: 2 reproduced, 1 refuted." in text
     assert "1 paper not here yet" in text and "A paper that is not here" in text
 
