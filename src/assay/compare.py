@@ -234,27 +234,13 @@ def _check(id: str, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, nu
 
 def _asked(row: Mapping[str, Any], other: Mapping[str, Any]) -> Any:
     """What a check asks for: its statement and its form, as far as both sides know it."""
-    conditions = row["form"]["conditions"]
-    if all("measure" in c for side in (row, other) for c in side["form"]["conditions"]):
+    sides = [side["form"]["conditions"] for side in (row, other)]
+    if all(sides) and all("measure" in condition for side in sides for condition in side):
         return row["statement"], json.dumps(row["form"], sort_keys=True)
     if row["kind"] in ("exact", "report"):  # an older one lists what was measured, not what was asked for
         return row["statement"]
     rules = [row["form"].get(key) for key in ("groups", "need", "margin", "against")]
-    return row["statement"], json.loads(json.dumps(rules)), [condition["bound"] for condition in conditions]
-
-
-def _state(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, numbers: Sequence[Move]) -> State:
-    """That of the most moved number; without tables, what the two intervals allow to say."""
-    if a is None or b is None:
-        return "only B" if a is None else "only A"
-    if numbers:
-        return max((move.state for move in numbers), key=ORDER.index)
-    if a["measured"] == b["measured"] and a["interval"] == b["interval"]:
-        return "same"
-    if not a["interval"] or not b["interval"]:
-        return "unknown"
-    (a_low, a_high), (b_low, b_high) = ([float(end) for end in side["interval"]] for side in (a, b))
-    return "beyond" if a_high < b_low or b_high < a_low else "noise"
+    return row["statement"], json.loads(json.dumps(rules)), [condition["bound"] for condition in sides[0]]
 
 
 # -- the numbers ----------------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def _row(row: Row) -> dict[str, Any]:
     elif kind == "count":
         said, need = _taken(said, r" in >= ([\d.e+-]+)$")
         said = said.removesuffix(" in every unit")
-        form |= {"conditions": [_condition(part) for part in said.split("; ")], "need": need and float(need)}
+        form |= {"conditions": [_condition(part) for part in said.split("; ")], "need": float(need) if need else None}
         details = [
             {**d, "need": _needed(form["need"], d["n"]), "verdict": "reproduced" if d["holds"] else "refuted"}
             for d in row["details"]
@@ -167,7 +167,7 @@ def _condition(text: str) -> dict[str, Any]:
 
 
 def _needed(need: float | None, n: int) -> int:
-    return n if not need else math.ceil(need * n - 1e-9) if need < 1 else int(need)
+    return n if need is None else math.ceil(need * n - 1e-9) if need < 1 else int(need)
 
 
 def _verdict(detail: Mapping[str, Any], bound: Bound) -> str:

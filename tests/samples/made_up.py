@@ -241,6 +241,7 @@ def rules(text=""):
         "every seed": Count([accuracy(lion) >= 0.85]),
         "most seeds": Count([accuracy(lion) >= 0.858, scalar("box", "test/loss", lion) <= 1.0], need=4),
         "few seeds": Count([accuracy(lion) >= 0.95], need=0.8),
+        "nearly": Count([accuracy(lion) >= 0.861]),
         "few, against": Count([accuracy(lion) >= 0.861], need=5, against=2),
         "problems": Count([unit("qp", "gap", lion) <= 1.5e-4], need=0.9, undecided=[unit("qp", "gap", lion) <= 4e-4]),
         "in some group": Count([accuracy(lion, **by_decay) >= 0.86], groups="any"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from made_up import claims_and_checks, make_results
+from made_up import claims_and_checks, make_results, rules
 from rich.console import Console
 
 from assay import compare as module
@@ -18,6 +18,7 @@ from assay.errors import UserError
 from assay.judging import judge
 from assay.report.moves import print_comparison
 from assay.sources import Found
+from assay.verdicts import bound_of, migrated
 
 CLAIMS, CHECKS = claims_and_checks()
 
@@ -159,6 +160,30 @@ def test_a_check_that_was_amended_between_is_said_to_be(base):
     result = compare(a, b, CHECKS)
     assert [check.id for check in result.checks if check.reworded] == ["5"]
     assert [(check.id, check.state) for check in result.checks if check.verdicts[1] is None][:1] == [("6", "only A")]
+
+
+def test_an_older_judgement_asks_for_the_same_where_it_does(base):
+    """Schema 1 has its bounds in prose: read back they are those of today, unless they were others."""
+    a, b = found(base), found(base)
+    older = {"schema": 1, **{key: b.verdicts[key] for key in ("paper", "scale", "claims")}, "checks": []}
+    for row in b.verdicts["checks"]:
+        kept = {key: row[key] for key in row if key not in ("form", "looks", "again")}
+        kept["details"] = [
+            {**detail, "bound": str(bound_of(detail["bound"]))} if "bound" in detail else detail
+            for detail in row["details"]
+        ]
+        older["checks"].append(kept)
+    older["checks"][6]["threshold"] = "difference > 0.5"
+    result = compare(a, Found("made_up", "desk", base, migrated(older)), CHECKS)
+    assert [check.id for check in result.checks if check.reworded] == [older["checks"][6]["id"]]
+
+
+def test_the_units_of_the_look_that_decided_are_compared():
+    claims, checks = rules()
+    more = make_results(seeds=range(1, 11))
+    side = Found("made_up", "desk", more, json.loads(json.dumps(judge(more, claims, checks))))
+    behind = {check.id: check.numbers for check in compare(side, side, checks).checks}
+    assert {m.n for m in behind["any"]} == {10} and {m.n for m in behind["two"]} == {5}
 
 
 def test_what_is_missing_is_said(base):

@@ -70,6 +70,7 @@ def test_what_a_count_needs_becomes_data(said, n, need):
     (row,) = migrated(old("count", said, [detail]))["checks"]
     assert row["details"][0]["need"] == need and row["details"][0]["verdict"] == "refuted"
     assert len(row["form"]["conditions"]) == said.count(";") + 1
+    assert row["form"]["need"] == (None if said.endswith("every unit") else float(said.split()[-1]))
 
 
 def test_a_group_that_did_not_hold_was_refuted_or_open():

@@ -38,7 +38,7 @@ class Marks:
 
     Attributes:
         scale: their scale.
-        claims: each with id, statement and verdict; `holds` in words, and what machines say where they disagree.
+        claims: each with id, statement and verdict; how many checks hold, and what machines say where they disagree.
         local: whether they are of this machine's runs.
         page: the page behind them.
         stands_for: what the scale's setting stands in for, in words.
@@ -216,7 +216,8 @@ def _row(entry: Entry, here: bool, where: _Where, claims: Callable[[str], Claims
     marks = [found for scale in SCALES if (found := _marks(entry.slug, scale, where))]
     if marks:
         return Row(entry, here, marks, judged=True)
-    return Row(entry, here, [Marks("desk", claims(entry.slug), page=_page(entry.slug, "smoke", where.reports))])
+    declared = [{"held": "", "apart": "", **claim} for claim in claims(entry.slug)]
+    return Row(entry, here, [Marks("desk", declared, page=_page(entry.slug, "smoke", where.reports))])
 
 
 def _marks(slug: str, scale: str, where: _Where) -> Marks | None:
@@ -254,7 +255,7 @@ def _apart(folder: Path, content: Mapping[str, Any], local: bool) -> dict[str, s
 
 def _told(claim: Mapping[str, Any], scale: str) -> str:
     """A claim's mark in words: "refuted at desk scale (1 of 2 checks holds): what the paper says"."""
-    held = ", ".join(filter(None, [claim.get("held", ""), claim.get("apart", "")]))
+    held = ", ".join(filter(None, [claim["held"], claim["apart"]]))
     return f"{wording.mark(claim['verdict'], scale)}{f' ({held})' if held else ''}: {claim['statement']}"
 
 
@@ -295,6 +296,6 @@ def _cells(row: Row, families: dict[str, str]) -> list[str]:
     signs = "".join(wording.EMOJI[claim["verdict"]] for claim in own.claims) or "no claims yet"
     family = families.get(entry.family, "")
     reproduced = f"{own.tally['reproduced']} of {len(own.claims)} at {own.scale} scale"
-    apart = [f"{claim['id']}: {claim['apart']}" for claim in own.claims if claim.get("apart")]
+    apart = [f"{claim['id']}: {claim['apart']}" for claim in own.claims if claim["apart"]]
     told = "; ".join(filter(None, [own.stands_for, *own.warnings, *apart]))
     return [name, readme.escape(family), signs, reproduced, readme.escape(told)]

@@ -180,6 +180,7 @@ def _check(check: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], held: He
         "anchored": False,
         "strips": strips.of_check(check),
         "headline": _headline(check),
+        "drawn": strips.headline(check),
         "ends": wording.interval(check["interval"]),
         "coverage": wording.coverage(check),
         "asked": wording.asked(check["form"]),

@@ -43,12 +43,19 @@ class Strip:
 
 
 def of_check(check: Mapping[str, Any]) -> list[Strip]:
-    """The strips of a check in `verdicts.json`, failing ones first; the first is its headline."""
+    """The strips of a check in `verdicts.json`, failing ones first."""
     kinds = {"exact": _numbers, "mean": _numbers, "count": _count, "interval": _interval, "report": _report}
     strips = kinds[check["kind"]](check)
     if check["kind"] == "report":
         return strips
     return sorted(strips, key=lambda strip: strip.holds is not False)
+
+
+def headline(check: Mapping[str, Any]) -> Strip | None:
+    """The strip of the number that a check shows first."""
+    if not check["details"]:
+        return None
+    return next(iter(of_check({**check, "details": [wording.deciding(check)]})))
 
 
 def _numbers(check: Mapping[str, Any]) -> list[Strip]:

@@ -72,11 +72,20 @@ def interval(ends: Any, digits: int = 3) -> str:
 def measured(check: Mapping[str, Any]) -> str:
     """A check's headline number with its interval."""
     if check["kind"] == "count" and check.get("details"):
-        details = sorted(check["details"], key=lambda d: d["k"] / d["n"], reverse=True)
-        need, _ = demanded(groups_of(check["form"]), len(details))
-        decides = details[min(need, len(details)) - 1]  # of groups that must all hold, the worst
+        decides = deciding(check)
         return f"{decides['k']} of {decides['n']}"
     return " ".join(filter(None, [number(check["measured"]), interval(check["interval"])]))
+
+
+def deciding(check: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a check's details the one behind its headline number: the group that decides, the worst of exact ones."""
+    details: Sequence[Mapping[str, Any]] = check["details"]
+    if check["kind"] == "count":
+        ranked = sorted(details, key=lambda d: d["k"] / d["n"], reverse=True)
+        need, _ = demanded(groups_of(check["form"]), len(details))
+        return ranked[min(need, len(details)) - 1]  # of groups that must all hold, the worst
+    mine = [d for d in details if d["value"] == check["measured"]]
+    return next((d for d in mine if d.get("interval") == check["interval"]), (mine or details)[0])
 
 
 def mark(verdict: str | None, scale: str) -> str:

@@ -97,6 +97,38 @@ def test_the_page_shows_every_paper_and_links_to_what_is_there(folders):
     assert text == path.read_text() and [p.name for p in reports.glob(".*")] == []
 
 
+def test_marks_name_their_scale_and_what_is_wrong_stands_beside_them(folders):
+    papers, reports = folders
+    content = verdicts("reproduced", "refuted") | {"stands_for": "a toy for ImageNet", "code": {"failed": ["1", "2"]}}
+    content["checks"] = [{"id": "7", "error": "KeyError: 'x'", "serves": []}]
+    write(papers / "done" / "results" / "desk", content)
+    declared = verdicts("untested")["claims"]
+    older = {("done", "desk"): ["net/lion"]}
+    more = {"catalogue": BOOKS, "papers": papers, "claims": lambda slug: declared}
+    outdated = lambda slug, scale: older.get((slug, scale), [])  # noqa: E731
+    text = board.write_board(reports=reports, outdated=outdated, **more).read_text()
+    assert "refuted at desk scale (0 of 1 check hold): a claim" in text and "desk scale: a toy for ImageNet" in text
+    assert "untested at desk scale: a claim" in text
+    done = text[text.index('id="done"') :].partition("</article>")[0]
+    told = re.search(r'<ul class="warnings">(.*?)</ul>', done)[1]
+    assert re.findall("<li>(.*?)</li>", told) == [
+        "checks of the code failed: 1, 2",
+        "1 check could not be judged: 7",
+        "results older than the code: net/lion",
+    ]
+    assert 'data-state="here reproduced refuted warned"' in text
+    marked = board.markdown(board.rows(outdated=outdated, **more), BOOKS.families)
+    line = next(line for line in marked.splitlines() if line.startswith("| [done]"))
+    assert line.endswith(
+        "1 of 2 at desk scale | desk scale: a toy for ImageNet; checks of the code failed: 1, 2; "
+        "1 check could not be judged: 7; results older than the code: net/lion |"
+    )
+    # A machine's own runs are of the code as it is, or `reproduce` says that they are stale.
+    write(reports / "done" / "desk", content)
+    (marks,) = board.rows(reports=reports, outdated=outdated, **more)[0].marks
+    assert marks.local and len(marks.warnings) == 2
+
+
 def test_in_its_family_a_paper_with_results_comes_first(folders):
     papers, reports = folders
     books = Catalogue({"optim": "Optimisation"}, [Entry(slug, slug, "optim") for slug in ("absent", "fresh", "done")])

@@ -116,7 +116,7 @@ def test_looks_gates_errors_and_what_stands_in_are_said(more, ruled):
         "decided at look 2 of 3, 10 seeds" in text and "look 1 of 3, 5 seeds; no further look: 20 units would" in text
     )
     assert "If what was seen is the truth, another draw of these looks would stay open, too, in 91 %" in text
-    assert "13 of 22 checks hold" in text and "no check of it gives a verdict" in text
+    assert "13 of 23 checks hold" in text and "no check of it gives a verdict" in text
     assert "Checks of the code They serve no claim" in text and "Gates They serve no claim" in text
 
 

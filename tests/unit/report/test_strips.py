@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.claims import above, at_least, at_most, below, between
-from assay.report import strips
+from assay.report import strips, wording
 
 
 def positions(svg, kind):
@@ -126,6 +126,18 @@ def test_an_untested_check_is_grey_whatever_its_number():
     details = [{"name": "", "k": 0, "n": 1, "need": 1, "holds": False, "verdict": "refuted"}]
     (strip,) = strips.of_check(check("count", details, verdict="untested"))
     assert 'class="strip untested"' in strip.svg
+
+
+def test_the_number_that_is_shown_first_is_the_one_that_is_drawn(verdicts, ruled):
+    """Where some groups need not hold, the one that decides is shown, not the worst."""
+    for row in [*verdicts["checks"], *ruled["checks"]]:
+        drawn = strips.headline(row)
+        if row["measured"] is not None and row["kind"] != "count":
+            assert drawn.text.startswith(wording.number(row["measured"])), row["id"]
+        elif row["kind"] == "count" and row["details"]:
+            assert drawn.text == wording.measured(row)
+    rows = {row["id"]: strips.headline(row) for row in ruled["checks"]}
+    assert rows["some"].name == "optimizer.weight_decay=1.0" and rows["broken"] is None
 
 
 def test_every_real_check_has_strips(verdicts, ruled):
