@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from assay import places, publish
+from assay import places, publish, reproduce
 from assay.errors import UserError
 from assay.publish import publish_again
 from assay.reproduce import Session
@@ -46,7 +46,7 @@ def test_another_machine_adds_what_it_found_and_changes_no_table(folder, monkeyp
     results = publish.committed(PAPER, "desk")
     machine = json.dumps({"system": "Linux", "cpu": "another processor", "cores": 3})
     elsewhere = dataclasses.replace(results, facts={**results.facts, "machines": [machine]})
-    monkeypatch.setattr(publish, "_whole_sweep", lambda session: elsewhere)
+    monkeypatch.setattr(publish, "_whole_sweep", lambda session: (elsewhere, reproduce.judge_paper(PAPER, elsewhere)))
     path = publish.replicate(Session(PAPER))
     (one,) = json.loads(path.read_text())["replications"]
     assert path == folder / "replications.json" and one["machine"]["cpu"] == "another processor"

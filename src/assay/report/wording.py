@@ -226,8 +226,14 @@ def warnings(verdicts: Mapping[str, Any], outdated: Sequence[str] = ()) -> list[
     return [
         *([f"{'a check' if len(failed) == 1 else 'checks'} of the code failed: {', '.join(failed)}"] if failed else []),
         *([f"{plural(len(broken), 'check')} could not be judged: {', '.join(broken)}"] if broken else []),
-        *([f"results older than the code: {', '.join(outdated)}"] if outdated else []),
+        *([f"results older than the code: {some(outdated)}"] if outdated else []),
     ]
+
+
+def some(names: Sequence[str], most: int = 4) -> str:
+    """The first few of many names: "a, b, c, d and 12 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def duration(seconds: Any) -> str:

@@ -156,6 +156,8 @@ def test_what_is_wrong_beyond_the_claims_is_said(ruled, verdicts):
         "1 check could not be judged: broken",
         "results older than the code: box/lion",
     ]
+    (line,) = wording.warnings(verdicts, [f"net/{i}" for i in range(9)])
+    assert line == "results older than the code: net/0, net/1, net/2, net/3 and 5 more"
 
 
 @pytest.mark.parametrize(
