@@ -925,18 +925,26 @@ def publish(
     committed: Annotated[
         bool, typer.Option("--committed", help="Judge and draw the committed tables again; needs no records.")
     ] = False,
+    replication: Annotated[
+        bool, typer.Option("--replication", help="Keep what this machine found beside the committed results.")
+    ] = False,
 ) -> None:
     """Write a complete sweep's tables, verdicts and figures to papers/PAPER/results, and update the READMEs.
 
     \b
-    assay publish lion_k              after `assay reproduce lion_k` has ended
-    assay publish lion_k --committed  after an amended claim or a changed figure: the committed tables stay
+    assay publish lion_k                after `assay reproduce lion_k` has ended
+    assay publish lion_k --committed    after an amended claim or a changed figure: the committed tables stay
+    assay publish lion_k --replication  after the same on another machine: its verdicts are kept beside them
     """
     from assay import publish as publishing
 
+    if committed and replication:
+        raise UserError("--committed judges what is committed, --replication adds to it: give one of them")
     session = _session(paper, scale)
-    written = publishing.publish_again(paper, scale) if committed else publishing.publish(session)
-    for path in written:
+    if replication:
+        print(publishing.replicate(session))
+        return
+    for path in publishing.publish_again(paper, scale) if committed else publishing.publish(session):
         print(path)
 
 

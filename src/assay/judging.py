@@ -59,7 +59,7 @@ def judge(
         **({"stands_for": stands_for} if stands_for else {}),
         "claims": [_claim(claim, rows) for claim in claims],
         "checks": rows,
-        "code": _code(rows),
+        "code": code_checks(rows),
     }
 
 
@@ -463,19 +463,29 @@ def _row(check: Check, judged: Judged, control: bool) -> dict[str, Any]:
 
 def _claim(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mine = [row for row in rows if claim.id in row["serves"]]
-    counting = [row for row in mine if not row.get("control") and row["verdict"] is not None]
     return {
         "id": claim.id,
         "statement": claim.statement,
         "source": claim.source,
         "paper_says": claim.paper_says,
-        "verdict": claim_verdict(row["verdict"] for row in counting),
-        "holds": [sum(row["verdict"] == "reproduced" for row in counting), len(counting)],
+        "verdict": claim_verdict(row["verdict"] for row in counting(claim.id, rows)),
+        "holds": holds(claim.id, rows),
         "checks": [row["id"] for row in mine],
     }
 
 
-def _code(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def counting(claim: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The checks that make a claim's mark: neither controls nor reports do."""
+    return [r for r in rows if claim in r["serves"] and not r.get("control") and r["verdict"] is not None]
+
+
+def holds(claim: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """How many of the checks that make a claim's mark hold, and how many there are."""
+    mine = counting(claim, rows)
+    return [sum(row["verdict"] == "reproduced" for row in mine), len(mine)]
+
+
+def code_checks(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The checks of the code: those that are exact and serve no claim."""
     mine = [row for row in rows if not row["serves"] and row["kind"] == "exact" and not row.get("control")]
     return {

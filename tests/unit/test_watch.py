@@ -45,7 +45,13 @@ class Sweep:
         self.judged += 1
         done = all(state == "done" for state in self.of_runs.values())
         claims = [
-            {"id": "C1", "verdict": "reproduced" if done else "untested", "statement": "it holds", "paper_says": None}
+            {
+                "id": "C1",
+                "verdict": "reproduced" if done else "untested",
+                "statement": "it holds",
+                "paper_says": None,
+                "holds": [0, 0],
+            }
         ]
         return {"paper": "made_up", "scale": "desk", "claims": claims, "checks": []}
 
