@@ -64,7 +64,7 @@ def test_a_number_that_is_not_what_it_looks_like_is_refused(text, words, tmp_pat
     (profiles.folder() / "mine.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=re.escape(words)) as caught:
         profiles.load("mine")
-    assert str(caught.value).startswith("slurm/profiles/mine.yaml: ")
+    assert str(caught.value).startswith("slurm/profiles/mine.yaml, line ")
     assert "\n" not in str(caught.value)
 
 
