@@ -296,13 +296,13 @@ def default_entity() -> str:
     """Whose the dashboards will be: WANDB_ENTITY, else the account's own.
 
     Raises:
-        UserError: no entity is named and no account is there to ask for one.
+        UserError: W&B is switched off, or no entity is named and no account is there to ask for one.
     """
+    tracking.see_that_it_is_on("to send them, or write files with --out")
     named = os.environ.get("WANDB_ENTITY")
     if named:
         return named
-    import wandb
-
+    wandb = tracking.client()
     try:
         if not wandb.login(prompt=False, verify=False):
             raise UserError("no W&B key on this machine: run `wandb login`, or write files with --out")
