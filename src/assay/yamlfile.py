@@ -3,6 +3,9 @@
 YAML takes the last of two equal keys and says nothing; in a registered study that is an arm or an experiment that
 disappears. So a key that stands twice in one mapping is an error here, with both lines. (A key beside `<<: *anchor`
 overrides what is merged, as always.)
+
+And the YAML that Python reads is of 2005: 1:30:00 is a number in base 60 there (5400), 060 one in base 8. A time would
+silently become another one, so a number that is not what it looks like is an error, too.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ def load(path: Path) -> Any:
     """The content of a file; None if it is empty.
 
     Raises:
-        UserError: the file is no YAML, or a key stands twice.
+        UserError: the file is no YAML, a key stands twice, or a number is not decimal.
     """
     where = path.relative_to(places.ROOT) if path.is_relative_to(places.ROOT) else path.name
     return parse(path.read_text(encoding="utf-8"), str(where))
@@ -50,6 +53,7 @@ def _merge(loader: Any, node: Any, where: str, done: dict[int, dict[Any, Any]]) 
     import yaml
 
     if isinstance(node, yaml.ScalarNode):
+        _see_that_it_is_decimal(loader, node, where)
         return {}
     if id(node) in done:  # an anchor's node stands in several places
         return done[id(node)]
@@ -85,3 +89,13 @@ def _merge(loader: Any, node: Any, where: str, done: dict[int, dict[Any, Any]]) 
     pairs |= own
     node.value = list(pairs.values())
     return pairs
+
+
+def _see_that_it_is_decimal(loader: Any, node: Any, where: str) -> None:
+    kind = node.tag.rpartition(":")[2]
+    if kind not in ("int", "float"):
+        return
+    number = loader.construct_object(node)
+    if ":" in node.value or (kind == "int" and str(number) != node.value.lstrip("+").replace("_", "")):
+        place = f"{where}, line {node.start_mark.line + 1}"
+        raise UserError(f"{place}: YAML reads {node.value} as the number {number}; put it in quotes")

@@ -6,6 +6,7 @@ checked here before anything is submitted: a wrong key or value is one line.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,16 +20,34 @@ from assay.errors import UserError, unknown
 SECRET = re.compile(r"(key|token|secret|passw\w*)\w*\s*=", re.IGNORECASE)
 """A set-up line that would write a secret into a job's script."""
 
-CLOCK = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)$")
+TIMES = (
+    (re.compile(r"(\d+)"), (60,)),
+    (re.compile(r"(\d+):(\d+)"), (60, 1)),
+    (re.compile(r"(\d+):(\d+):(\d+)"), (3600, 60, 1)),
+    (re.compile(r"(\d+)-(\d+)"), (86400, 3600)),
+    (re.compile(r"(\d+)-(\d+):(\d+)"), (86400, 3600, 60)),
+    (re.compile(r"(\d+)-(\d+):(\d+):(\d+)"), (86400, 3600, 60, 1)),
+)
+"""The forms of a time that sbatch takes, and what each of their numbers is worth in seconds."""
 
 
-def minutes(value: Any) -> Any:
-    """A time as Slurm writes it (D-HH:MM:SS, HH:MM:SS, MM:SS), or a number of minutes; in whole minutes, rounded up."""
-    match = CLOCK.match(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    days, hours, mins, seconds = (int(part or 0) for part in match.groups())
-    return days * 1440 + hours * 60 + mins + (seconds > 0)
+def minutes(value: Any) -> int:
+    """A time as Slurm reads it, in whole minutes, rounded up.
+
+    Args:
+        value: minutes (a number or a text), or "minutes:seconds", "hours:minutes:seconds", "days-hours",
+            "days-hours:minutes" or "days-hours:minutes:seconds".
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = "" if isinstance(value, bool) else str(value).strip()
+    for form, worth in TIMES:
+        match = form.fullmatch(text)
+        if match is not None:
+            seconds = sum(int(part) * each for part, each in zip(match.groups(), worth, strict=True))
+            return math.ceil(seconds / 60)
+    raise ValueError('expected minutes, or "minutes:seconds", "h:mm:ss", "days-h", "days-h:mm", "days-h:mm:ss"')
 
 
 Minutes = Annotated[int, BeforeValidator(minutes), Field(ge=1)]

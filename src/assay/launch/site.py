@@ -75,9 +75,13 @@ def check_partition(name: str | None, time: int) -> None:
     if name is not None and rows and name not in {row[0] for row in rows}:
         raise unknown("partition", name, {row[0] for row in rows})
     for row in rows:
-        limit = minutes(row[1])
-        chosen = row[0] == name or (name is None and row[2].endswith("*"))
-        if chosen and isinstance(limit, int) and time > limit:
+        if row[0] != name and not (name is None and row[2].endswith("*")):
+            continue
+        try:
+            limit = minutes(row[1])
+        except ValueError:  # "infinite", "n/a"
+            continue
+        if time > limit:
             raise UserError(f"partition {row[0]} allows {limit} minutes; the profile asks for {time} (time)")
 
 
