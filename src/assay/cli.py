@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from assay.entry import leave_after
+from assay.entry import INTERRUPTED, last_word
 from assay.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ USAGE_ERRORS: tuple[type[Any], ...] = typer.BadParameter.__mro__[1:3]
 def main() -> None:
     """Entry point: bad input is one line and exit code 2, failed runs exit with 1."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # of an exit that typer has caught, also of a KeyboardInterrupt
     except UserError as error:
         _fail(str(error), error.exit_code)
     except RunFailed as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _fail("interrupted", INTERRUPTED)
     except OSError as error:
         from assay.records import StorageError, storage_error
 
@@ -71,17 +71,16 @@ def main() -> None:
         if isinstance(error, USAGE_ERRORS):
             _fail(" ".join(error.format_message().split()) + " (see --help)", 2)
         if isinstance(error, typer.Abort):
-            _fail("aborted", 130)
+            _fail("aborted", INTERRUPTED)
         raise
+    if code == INTERRUPTED:
+        _fail("interrupted", INTERRUPTED)
+    if code:
+        raise SystemExit(code)
 
 
-def enter() -> NoReturn:
-    """The command as a process of its own."""
-    leave_after(main)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"assay: {message}", file=sys.stderr)
+def _fail(message: str, code: int) -> NoReturn:
+    last_word(f"assay: {message}")
     raise SystemExit(code)
 
 
@@ -502,7 +501,7 @@ def _sweep_on_slurm(session: Session, profile_name: str, detach: bool) -> Any:
         follower = cluster.detach(found, profile, launcher)
         more = "" if follower is None else f" (job {follower} goes on with it)"
         text = f"sweep {found.id}: {len(launcher.on_the_way)} runs on their way{more}; `assay status {found.id}`"
-        if not detach:
+        if not detach or launcher.interrupted:
             raise RunInterrupted(f"detached from {text}, or the same command waits for it again")
         print(text)
         raise typer.Exit
@@ -512,7 +511,7 @@ def _sweep_on_slurm(session: Session, profile_name: str, detach: bool) -> Any:
 class RunInterrupted(RunFailed):
     """The sweep was stopped by the user."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 def _words(counts: Mapping[str, int]) -> str:
@@ -1110,7 +1109,3 @@ def wandb_dashboards(
         urls = dashboards.send(things, lambda name: status.update(f"W&B: {name}"))
     for name, url in urls.items():
         print(f"{name}: {url}")
-
-
-if __name__ == "__main__":
-    enter()

@@ -16,12 +16,13 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
 
+from assay.entry import prepared
 from assay.errors import UserError
 from assay.records import Store
 from assay.registry import KINDS
@@ -91,13 +92,13 @@ class Pool:
         """Do the runs, each once, and return what became of them.
 
         On an interrupt (Ctrl-C) workers finish their block, keep a checkpoint and stop; the outcomes so far are
-        returned with `stopping` set.
+        returned with `stopping` set. On a second one the workers are killed.
         """
         self.queue.extend(sorted(runs, key=_alone))
         self.total += len(runs)
         self.started = self.started or time.monotonic()
         self.outcomes = []
-        with self._interrupts():
+        with prepared(self.stop, lambda: self._signal(signal.SIGKILL)):
             while self.queue or self.waiting or any(w.run for w in self.workers):
                 if self.overdue and not self.stopping:
                     self.stop()
@@ -134,23 +135,13 @@ class Pool:
     def stop(self) -> None:
         """Let workers finish their block, keep a checkpoint and stop."""
         self.stopping = True
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        """Send a signal to every worker that is at a run."""
         for worker in self.running:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.process.pid, signal.SIGTERM)
-
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        def stop(number: int, frame: Any) -> None:
-            if self.stopping and number == signal.SIGINT:  # the second time, at once
-                raise KeyboardInterrupt
-            self.stop()
-
-        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+                os.kill(worker.process.pid, number)
 
     def _fill(self) -> None:
         now = time.monotonic()
@@ -170,6 +161,8 @@ class Pool:
                 idle.pipe.send((run.signature, run.config))
             except OSError:
                 self._buried(idle)
+        if self.stopping:  # a worker that was given its run while the others were told
+            self._signal(signal.SIGTERM)
 
     def _may_start(self, run: Run) -> bool:
         """Not while a run is at work that has to be alone, nor, if this is such a run, while any is."""
