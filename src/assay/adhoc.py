@@ -38,7 +38,8 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
     if paper is not None:
         check_paper_is_sound(paper)
     slug, listed = paper or ADHOC, list(runs.values())
-    outcomes, stopped = _locally(slug, listed, workers) if kind == "local" else _on_slurm(slug, listed, profile)
+    smoke = all("scale=smoke" in job for job in jobs)
+    outcomes, stopped = _locally(slug, listed, workers, smoke) if kind == "local" else _on_slurm(slug, listed, profile)
     for outcome in outcomes:
         if outcome.state == "refused":
             raise UserError(outcome.message)
@@ -50,11 +51,11 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
     return 1 if "failed" in states.values() else 0
 
 
-def _locally(paper: str, runs: list[Run], workers: int) -> tuple[list[Outcome], str]:
+def _locally(paper: str, runs: list[Run], workers: int, smoke: bool) -> tuple[list[Outcome], str]:
     """Do the runs on this machine; what became of them, and what to say if it was interrupted."""
     from rich.console import Console
 
-    from assay.launch.local import Pool, default_workers, needs_spawn
+    from assay.launch.local import APART, Pool, default_workers, needs_spawn
     from assay.progress import Display
     from assay.records import Store
 
@@ -62,7 +63,8 @@ def _locally(paper: str, runs: list[Run], workers: int) -> tuple[list[Outcome], 
     size = min(workers or default_workers(), len(runs))
     display = Display(Console(highlight=False))
     spawn = any(needs_spawn(run.config["trainer"]["device"]) for run in runs)
-    pool = Pool(paper, places.outputs(), size, spawn=spawn, report=display)
+    apart = 0.0 if smoke else APART
+    pool = Pool(paper, places.outputs(), size, spawn=spawn, report=display, apart=apart)
     from assay import runner  # noqa: F401  (imported once, before the fork)
 
     try:

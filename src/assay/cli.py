@@ -382,7 +382,7 @@ def _undecided(verdicts: Mapping[str, Any]) -> str:
 def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
     from assay import places
     from assay.housekeeping import fetch_needed
-    from assay.launch.local import Pool, needs_spawn
+    from assay.launch.local import APART, Pool, needs_spawn
     from assay.progress import Display, clock
     from assay.reproduce import estimate, sweep
 
@@ -398,7 +398,8 @@ def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
         console.print(f"{session.paper} ({session.scale}): {_words(counts)}{about}")
     spawn = needs_spawn(next((run.config["trainer"]["device"] for run in plan.runs.values()), "cpu"))
     display = Display(console)
-    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display, until=limit.until)
+    apart = 0.0 if session.scale == "smoke" else APART
+    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display, until=limit.until, apart=apart)
 
     def launch(runs: Sequence[Any]) -> Any:
         fetch_needed(runs)

@@ -32,6 +32,7 @@ from assay.data.base import Data
 from assay.errors import UserError
 from assay.lightning import pl
 from assay.losses.base import Loss
+from assay.metrics.scaling import Share, told_to
 from assay.registry import Registry
 from assay.schedules.base import Schedule
 from assay.seeds import Seeds
@@ -90,7 +91,9 @@ class PaperModule(pl.LightningModule):
         block_steps: the longest block. It bounds the work lost when a run is killed and changes no number; where an
             `advance` of the module's own draws from torch's global generators, it calls `reseed` at every step.
         default_parts: what is chosen for a kind that the configuration leaves open.
-        alone: the module measures times; no other run is at work on the machine meanwhile.
+        alone: the module measures times; no other run is at work on the machine meanwhile, its seeds are sittings
+            that are spread over the sweep, and the scalar `time/share` says how much of a core its thread had while it
+            measured (see `assay.metrics.scaling.timing`).
         device_free: the module computes in numpy; it runs on the CPU whatever the trainer's device.
         unit_axes: columns of units that tell several rows of one unit apart (a time, a noise level); text does always.
 
@@ -124,6 +127,7 @@ class PaperModule(pl.LightningModule):
         self.units: list[dict[str, Any]] = []
         self.curves: dict[str, Curve] = {}
         self.artefacts: dict[str, Mapping[str, Any]] = {}
+        self.share = Share()
         self._tracked: dict[str, float] = {}
         self._units: set[Any] = set()
 
@@ -241,7 +245,10 @@ class PaperModule(pl.LightningModule):
         seed = self.seeds.axis("global", block.start)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         random.seed(seed)
-        self.advance(block.start, block.stop)
+        with told_to(self.share):
+            self.advance(block.start, block.stop)
+        if self.alone:
+            self.scalars["time/share"] = float(self.share)
         self.steps_done = block.stop
 
     def reseed(self, step: int) -> None:
@@ -289,6 +296,7 @@ class PaperModule(pl.LightningModule):
             "extra": self.extra_state(),
             "tracked": {name: float(value) for name, value in self._tracked.items()},
             "scalars": dict(self.scalars),
+            "share": [self.share.computed, self.share.passed],
             "units": list(self.units),
             "curves": {name: {"step": c.step, "value": c.value} for name, c in self.curves.items()},
         }
@@ -300,6 +308,7 @@ class PaperModule(pl.LightningModule):
         self.steps_done = state["steps_done"]
         self._tracked = dict(state["tracked"])
         self.scalars, self.units = dict(state["scalars"]), list(state["units"])
+        self.share = Share(*state["share"])
         self.curves = {name: Curve(list(c["step"]), list(c["value"])) for name, c in state["curves"].items()}
 
 

@@ -343,7 +343,7 @@ def submit_tasks(sweep: Sweep, job: Job, profile: Profile, copy: Path) -> str:
     functions = [task.Task(str(sweep.folder), job.number, index) for index in range(len(job.tasks))]
     executor = _executor(sweep, profile, copy, job.name, REQUEUES)
     parameters = request(job.limits, profile)
-    parameters["array_parallelism"] = profile.parallel
+    parameters["array_parallelism"] = 1 if job.limits.alone else profile.parallel
     return _sent(executor, parameters, functions)
 
 

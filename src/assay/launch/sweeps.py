@@ -44,6 +44,7 @@ class Limits:
         side: runs side by side.
         nodes: nodes of a run that is spread over several.
         processes: processes of such a run on each node.
+        alone: the task is one sitting of a timing, and such tasks come one after the other.
     """
 
     minutes: int
@@ -53,6 +54,7 @@ class Limits:
     side: int = 1
     nodes: int = 1
     processes: int = 1
+    alone: bool = False
 
     @property
     def spread(self) -> bool:

@@ -59,7 +59,7 @@ class Task:
     def __call__(self) -> None:
         """Do the runs; exits with a code that tells the truth."""
         from assay import compose
-        from assay.launch.local import Pool, needs_spawn
+        from assay.launch.local import APART, Pool, needs_spawn
         from assay.study import Run
 
         sweep = Sweep(Path(self.sweep))
@@ -91,7 +91,8 @@ class Task:
         size = min(job.limits.side, len(runs)) or 1
         # The other processes of a spread run end with its first worker: another one would wait for them in vain.
         once = job.limits.spread
-        self._pool = Pool(paper, store.folder.parent, size, spawn=spawn, report=self._report, once=once)
+        apart = 0.0 if sweep.about["scale"] == "smoke" else APART
+        self._pool = Pool(paper, store.folder.parent, size, spawn=spawn, report=self._report, once=once, apart=apart)
         try:
             outcomes = self._pool.run(runs) if runs else []
         finally:

@@ -54,7 +54,7 @@ def launcher(**profile):
 
 
 def runs(*names):
-    return [Run(name, {"trainer": {"device": "cpu", "threads": 1}}) for name in names]
+    return [Run(name, {"module": {"name": "net"}, "trainer": {"device": "cpu", "threads": 1}}) for name in names]
 
 
 def done(it, name, code=CODE, status="done", **more):
