@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,17 @@ class Cluster:
         """Ids of the tasks in the queue."""
         words = ["squeue", "-h", "-r", "-p", partition, "-o", "%i", *(["-t", state] if state else [])]
         return self.ask(*words).split()
+
+    def ended(self, task: str) -> str:
+        """What the controller tells of a task once it has ended; its records are there before that."""
+        told = [""]
+
+        def over() -> bool:
+            told[0] = self.ask("scontrol", "-o", "show", "job", task)
+            return not re.search(r"JobState=(PENDING|CONFIGURING|RUNNING|COMPLETING)", told[0])
+
+        wait_for(over)
+        return told[0]
 
     def empty(self) -> None:
         """Cancel whatever is there and wait until the nodes are free."""
@@ -123,7 +135,8 @@ class Site(Checkout):
         return sorted((json.loads(line) for line in lines), key=lambda note: note["t"])
 
     def computed(self, name: str = "walk_one-desk") -> Counter[str]:
-        """How often each run was computed to its end."""
+        """How often each run was computed to its end; a task notes that after it has written the record."""
+        wait_for(lambda: not self.cluster.ask("squeue", "-h"))
         return Counter(note["end"] for note in self.notes(name) if note.get("state") == "done")
 
     def checkpoints(self) -> list[Path]:

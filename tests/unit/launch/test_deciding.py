@@ -2,7 +2,7 @@
 
 import pytest
 
-from assay.launch import site, slurm
+from assay.launch import site, slurm, watching
 from assay.launch.profiles import Profile
 from assay.launch.site import Word
 from assay.launch.slurm import Launcher
@@ -75,6 +75,22 @@ def test_a_scheduler_that_does_not_answer_decides_nothing(scheduler):
     scheduler.queue = None
     assert it.advance(runs("a")) == []
     assert len(scheduler.sent) == 1
+
+
+def test_a_scheduler_that_does_not_answer_has_not_forgotten_the_tasks(scheduler, monkeypatch):
+    it = launcher()
+    it.advance(runs("a", "b"))
+    done(it, "a")
+
+    def told():
+        return {row["run"]: (row["state"], row["scheduler"]) for row in watching.rows(it.sweep)}
+
+    monkeypatch.setattr(watching.shutil, "which", lambda name: name)
+    assert told() == {"a": ("done", "pending"), "b": ("waiting", "pending")}
+    scheduler.queue = None
+    assert told()["b"] == ("waiting", "no answer")
+    monkeypatch.setattr(watching.shutil, "which", lambda name: None)
+    assert told()["b"] == ("lost", ""), "where there is no Slurm nobody will answer"
 
 
 def test_a_record_is_the_truth_whatever_the_scheduler_says(scheduler):
