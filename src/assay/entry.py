@@ -17,6 +17,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -55,8 +56,16 @@ def listen() -> None:
 
     Whoever started it with Ctrl-C ignored (in the background of a script) keeps that.
     """
+    bear_any_locale()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
+
+
+def bear_any_locale() -> None:
+    """A sign that a locale without UTF-8 cannot write becomes a question mark and ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _leave(number: int = signal.SIGINT, frame: Any = None) -> NoReturn:

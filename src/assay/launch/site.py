@@ -41,7 +41,9 @@ def ask(*command: str) -> tuple[int, str, str] | None:
     """Exit code, output and errors of a command; None where it does not answer."""
     try:
         # No shell; the command's words are ours, and its path is the user's.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.returncode, done.stdout, done.stderr

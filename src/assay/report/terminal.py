@@ -94,13 +94,11 @@ def make_table(
 
 def make_console() -> Console:
     """Standard output; wide where it is no terminal, so that lines in a log are whole."""
-    import io
-    import sys
-
     from rich.console import Console
 
-    if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in (sys.stdout.encoding or "").lower():
-        sys.stdout.reconfigure(errors="replace")  # a sign that cannot be written must not end the program
+    from assay.entry import bear_any_locale
+
+    bear_any_locale()
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
