@@ -199,9 +199,9 @@ class Pool:
     @property
     def pause(self) -> float:
         """Seconds until the next sitting, where nothing else is left to do."""
-        if self.running or self.waiting or not self.queue:
+        if self.running or self.waiting or not self.queue or not all(map(alone, self.queue)):
             return 0.0
-        return max(0.0, min(self._due_in(run) for run in self.queue if alone(run)))
+        return max(0.0, min(map(self._due_in, self.queue)))
 
     @functools.cached_property
     def sittings(self) -> Sittings:

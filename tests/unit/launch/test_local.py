@@ -52,6 +52,9 @@ def finish(pool, *names):
 
 def test_while_a_run_measures_times_no_other_is_at_work(pool):
     pool.apart = 0
+    pool.queue.append(run("a"))
+    assert pool.pause == 0
+    pool.queue.clear()
     pool.queue.extend([run("a"), run("b"), run("t", "clock"), run("u", "clock"), run("c")])
     seen = []
     while busy := at_work(pool):
@@ -73,6 +76,7 @@ def test_sittings_are_a_minute_apart_with_other_work_in_between(pool):
     finish(pool, "b")
     assert at_work(pool) == ["c"], "the second sitting is due: nothing else begins"
     finish(pool, "c")
+    assert pool.pause == 0 and pool.queue, "there is other work"
     assert at_work(pool) == ["2"]
     pool.clock.now += 20
     finish(pool, "2")
