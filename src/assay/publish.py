@@ -114,7 +114,7 @@ def update_readmes(paper: str | None = None) -> list[Path]:
         if (
             verdicts.exists()
             and page.exists()
-            and readme.update(page, "verdicts", readme.render(json.loads(verdicts.read_text())))
+            and readme.update(page, "verdicts", readme.render(json.loads(verdicts.read_text(encoding="utf-8"))))
         ):
             changed.append(page)
     root = places.ROOT / "README.md"

@@ -125,7 +125,7 @@ def _all(root: Path, papers: Iterable[str], scale: str) -> dict[str, Found]:
 def _read(folder: Path) -> Found | None:
     """What one folder of results holds."""
     written = folder / "verdicts.json"
-    verdicts = json.loads(written.read_text()) if written.exists() else None
+    verdicts = json.loads(written.read_text(encoding="utf-8")) if written.exists() else None
     if (folder / "results.json").exists():
         results = Results.load(folder)
         return judged(results) if verdicts is None else Found(results.paper, results.scale, results, verdicts)

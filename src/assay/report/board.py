@@ -195,7 +195,7 @@ def _marks(slug: str, scale: str, papers: Path, reports: Path | None) -> Marks |
     if reports is not None:
         places_to_look.insert(0, (reports / slug / scale / "verdicts.json", True))
     for path, local in places_to_look:
-        content = json.loads(path.read_text()) if path.exists() else None
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         if content is not None and not (local and content.get("from") == COMMITTED):
             keys = ("id", "statement", "verdict")
             claims = [{key: claim[key] for key in keys} for claim in content["claims"]]
