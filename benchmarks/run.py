@@ -29,7 +29,7 @@ def command(*words: str, **env: str) -> float:
     """Seconds that a command takes; it must succeed."""
     began = time.perf_counter()
     result = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, text=True
+        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, encoding="utf-8"
     )
     if result.returncode:
         raise SystemExit(f"{' '.join(words)} failed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
@@ -148,7 +148,7 @@ def planning() -> dict[str, Any]:
 def judging() -> dict[str, Any]:
     """Loading 10,000 records and judging, imports apart; in a process of its own for its memory."""
     out = subprocess.run(
-        [sys.executable, "-m", "benchmarks.judging"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.judging"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     ).stdout
     seconds, imported, most = map(float, out.split())
     return {"value": seconds, "detail": f"{most - imported:.0f} MiB beside {imported:.0f} MiB of imports"}
@@ -243,7 +243,7 @@ def main() -> None:
     arguments = parser.parse_args()
     wanted = arguments.rows or [name for name, *_ in ROWS if arguments.all or name != "sweep200"]
     path = ROOT / "benchmarks" / "latest.json"
-    kept = json.loads(path.read_text())["rows"] if path.exists() else {}
+    kept = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     for name, text, target, measure in ROWS:
         if name in wanted:
             found = measure()
@@ -253,7 +253,9 @@ def main() -> None:
             print(f"{text:45} {found['value']:8.3f}  target {target:<5} {mark:5} {found['detail']}", flush=True)
     from assay.provenance import machine, versions
 
-    path.write_text(json.dumps({"machine": machine(), "versions": versions(), "rows": kept}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"machine": machine(), "versions": versions(), "rows": kept}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def _current(folder: Path, committed: Path) -> bool:
     page, verdicts = folder / "index.html", folder / "verdicts.json"
     if not page.exists() or not verdicts.exists():
         return False
-    own = json.loads(verdicts.read_text()).get("from") != COMMITTED
+    own = json.loads(verdicts.read_text(encoding="utf-8")).get("from") != COMMITTED
     return own or page.stat().st_mtime >= committed.stat().st_mtime
 
 

@@ -181,7 +181,7 @@ def export(papers: Sequence[str], scale: str, folder: Path, format: str, source:
     frame(list(_dictionary(tables))).write_csv(dictionary)
     told = source or "this machine's records, or else the committed results,"
     readme = folder / "README.md"
-    readme.write_text(README.format(papers=", ".join(found), source=told, scale=scale))
+    readme.write_text(README.format(papers=", ".join(found), source=told, scale=scale), encoding="utf-8")
     return [*written, dictionary, readme]
 
 

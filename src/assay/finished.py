@@ -34,14 +34,14 @@ def remember(session: Session, signatures: Iterable[str]) -> None:
 def still_finished(session: Session) -> dict[str, Any] | None:
     """The verdicts, if nothing has changed since the sweep was complete; else None."""
     try:
-        note = json.loads(_note(session).read_text())
+        note = json.loads(_note(session).read_text(encoding="utf-8"))
         same = (
             note["sources"] == sources(session)
             and note["records"] == records(session, note["records"])
             and not contents.changed(note["data"])
             and note["report"] == report(session)
         )
-        return json.loads((session.report_folder / "verdicts.json").read_text()) if same else None
+        return json.loads((session.report_folder / "verdicts.json").read_text(encoding="utf-8")) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -347,7 +347,7 @@ STILL = 60.0
 
 def _boot_id() -> str:
     path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else "unknown"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else "unknown"
 
 
 def _machine_id() -> str:
@@ -495,7 +495,7 @@ def _token(content: bytes) -> str | None:
 def _process_start(pid: int) -> int | None:
     """Start time of a process in clock ticks since boot, so that a reused pid is not taken for its former owner."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -508,7 +508,7 @@ def _alive(pid: int, start: int | None) -> bool:
     except PermissionError:
         return True
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
         return True
     return state != "Z" and (start is None or _process_start(pid) == start)

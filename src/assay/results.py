@@ -153,12 +153,12 @@ class Results:
             "facts": self.facts,
             "axes": self.axes,
         }
-        (folder / "results.json").write_text(json.dumps(rest, indent=1, sort_keys=True) + "\n")
+        (folder / "results.json").write_text(json.dumps(rest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Results:
         """Read what `save` wrote."""
-        rest = json.loads((folder / "results.json").read_text())
+        rest = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         frames: dict[str, Any] = {
             name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")
         }

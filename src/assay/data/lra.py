@@ -158,7 +158,7 @@ def read_paths(folder: Path, shape: tuple[int, ...]) -> Rows:
     side = round(shape[0] ** 0.5)
     names, labels = [], []
     for path in sorted((folder / "metadata").glob("*.npy"), key=lambda path: int(path.stem)):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             where, file, _, label = line.split()[:4]
             names.append(folder / where / file)
             labels.append(int(label))

@@ -157,7 +157,7 @@ def _read_keel(table: str, collection: str) -> tuple[Pool, list[str]]:
         raise unknown("data.table", table, (file.stem for file in path.parent.glob("*.dat")))
     report(path)
     # Not with polars: its threads do not survive the fork that makes a worker, and the first call would wait for ever.
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = [[value.strip() for value in row] for row in csv.reader(file) if row]
     *features, labels = zip(*(row for row in rows if not MISSING.intersection(row)), strict=True)
     names = sorted(set(labels), key=_by_value)

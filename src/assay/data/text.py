@@ -71,7 +71,7 @@ class Tokens:
             return [Found(self.name, FILE, "missing")]
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        good = digest == json.loads(path.with_name(SUMS).read_text())["sha256"]
+        good = digest == json.loads(path.with_name(SUMS).read_text(encoding="utf-8"))["sha256"]
         return [Found(self.name, FILE, "ok" if good else "corrupt", f"{self.name}/{FILE}")]
 
     def open(self) -> NDArray[np.uint16]:
@@ -112,7 +112,7 @@ def write_tokens(folder: Path, documents: Iterable[str], tokenizer: Any, batch: 
                 digest.update(content)
                 count += len(content) // 2
         sums = {"sha256": digest.hexdigest(), "tokens": count, "corpus": CORPUS, "tokenizer": TOKENIZER}
-        (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n")
+        (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
         part.replace(folder / FILE)
     finally:
         part.unlink(missing_ok=True)

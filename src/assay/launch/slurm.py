@@ -271,7 +271,11 @@ class Launcher:
             return "timeout"
         kind = CLASSES.get(word.state, "node") if word else "node"
         log = self.sweep.submitit / f"{job.task_id(index)}_0_log.err"
-        if kind == "node" and log.exists() and any(words in log.read_text(errors="replace") for words in OOM_WORDS):
+        if (
+            kind == "node"
+            and log.exists()
+            and any(words in log.read_text(errors="replace", encoding="utf-8") for words in OOM_WORDS)
+        ):
             return "oom"
         return kind
 

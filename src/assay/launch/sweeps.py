@@ -156,7 +156,7 @@ class Sweep:
                 known = self._jobs[number] = Job(**content, limits=limits, runs=runs)
             noted = path.with_suffix(".id")
             if known.id is None and noted.exists():
-                known.id = noted.read_text().strip() or None
+                known.id = noted.read_text(encoding="utf-8").strip() or None
         return [self._jobs[number] for number in sorted(self._jobs)]
 
     def job(self, number: int) -> Job:

@@ -262,7 +262,7 @@ def _task_id() -> str | None:
 def _runs(pid: int) -> bool:
     """Whether a process is there and not a zombie; `waitpid` is left to its owner, whom a signal may have stopped."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -274,4 +274,4 @@ def _age() -> float:
     ticks = _process_start(os.getpid())
     if ticks is None:
         return 0.0
-    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    return float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0]) - ticks / os.sysconf("SC_CLK_TCK")

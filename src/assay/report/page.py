@@ -131,14 +131,14 @@ def to_html(name: str, **context: Any) -> str:
         "payload": lambda content: Markup(payload.dump(content)),  # noqa: S704 - escaped by `dump`
         "markup": Markup,  # only for pictures that `figures` and `strips` made
     }
-    script = (TEMPLATES / f"{name}.js").read_text()
+    script = (TEMPLATES / f"{name}.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     template = environment.get_template(f"{name}.html.j2")
-    css = (TEMPLATES / "common.css").read_text() + figure_colours()
+    css = (TEMPLATES / "common.css").read_text(encoding="utf-8") + figure_colours()
     return template.render(policy=policy, script=Markup(script), css=Markup(css), symbols=wording.SYMBOLS, **context)  # noqa: S704
 
 
