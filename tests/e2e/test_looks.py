@@ -21,7 +21,7 @@ CHECKS = [
 @pytest.fixture
 def undecided(checkout):
     """Check 1 is a count of three, which a coin would pass in an eighth of all cases: six seeds decide it."""
-    (checkout.root / "papers/walk_one/claims.py").write_text(CLAIMS)
+    (checkout.root / "papers/walk_one/claims.py").write_text(CLAIMS, encoding="utf-8")
     checkout.edit("conf/paper/walk_one.yaml", "module.nap: 0.05", "module.nap: 0.0")
     return checkout
 

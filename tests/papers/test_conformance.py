@@ -68,7 +68,7 @@ def test_every_numbered_check_of_the_card_is_there(paper):
     card = CARDS / f"{paper}.md"
     if not card.exists():
         pytest.skip("the cards do not lie beside this checkout")
-    text = card.read_text()
+    text = card.read_text(encoding="utf-8")
     section = re.search(r"^## Pre-registered checks.*?\n(.*?)^## ", text, re.MULTILINE | re.DOTALL).group(1)
     numbers = set(re.findall(r"^(\d+)\. ", section, re.MULTILINE))
     assert numbers
@@ -102,7 +102,7 @@ def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
     for check in verdicts["checks"]:
         if check["kind"] not in ("exact", "report"):
             assert check["verdict"] == "untested"
-    page = (session.report_folder / "index.html").read_text()
+    page = (session.report_folder / "index.html").read_text(encoding="utf-8")
     assert len(page) > 10_000
     exact_checks_hold(paper, results_of(plan, session.store, session.states(plan)))
     runs = [plan.runs[signature] for signature in plan.runs if signature in several]
@@ -175,7 +175,7 @@ def test_committed_verdicts_follow_from_committed_tables(paper):
         pytest.skip(f"{paper} has no committed results yet")
     for path in folders:
         results = Results.load(path.parent)
-        verdicts = json.loads((path.parent / "verdicts.json").read_text())
+        verdicts = json.loads((path.parent / "verdicts.json").read_text(encoding="utf-8"))
         assert list(differences(judge_paper(paper, results), verdicts)) == []
         size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
         assert size <= 1_000_000
@@ -193,9 +193,9 @@ def test_readme_is_up_to_date(paper):
     if not verdicts.exists():
         pytest.skip(f"{paper} has no committed results yet")
     assert page.exists()
-    assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text()))), "run `assay publish`"
+    assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text(encoding="utf-8")))), "run `assay publish`"
 
 
 def test_module_docstrings(paper):
     for path in (places.PAPERS / paper).glob("*.py"):
-        assert path.read_text().lstrip().startswith('"""'), path.name
+        assert path.read_text(encoding="utf-8").lstrip().startswith('"""'), path.name

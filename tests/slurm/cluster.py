@@ -40,11 +40,11 @@ class Cluster:
     def script(self, *words: str) -> subprocess.CompletedProcess[str]:
         command, *rest = words
         return subprocess.run(
-            ["bash", str(SCRIPT), command, str(self.folder), *rest], env=self.env, text=True, capture_output=True, timeout=120
+            ["bash", str(SCRIPT), command, str(self.folder), *rest], env=self.env, encoding="utf-8", capture_output=True, timeout=120
         )  # fmt: skip
 
     def ask(self, *words: str) -> str:
-        return subprocess.run(words, env=self.env, text=True, capture_output=True, timeout=60, check=True).stdout
+        return subprocess.run(words, env=self.env, encoding="utf-8", capture_output=True, timeout=60, check=True).stdout
 
     def tasks(self, state: str = "", partition: str = "low") -> list[str]:
         """Ids of the tasks in the queue."""
@@ -105,17 +105,17 @@ class Site(Checkout):
         """Write a profile; values replace the defaults of the tests."""
         folder = self.root / "slurm" / "profiles"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**PROFILE, **values}))
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**PROFILE, **values}), encoding="utf-8")
 
     def walks(self, runs: int, nap: float, steps: int, **more) -> None:
         """Make the desk scale of the made-up paper an even number of runs, each of some naps."""
         path = self.root / "conf" / "paper" / "walk_one.yaml"
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         walk = content["experiments"]["walk"]
         walk["fix"] = {"module": "walk_one/walk", "budget.steps": steps}
         walk["scales"]["desk"] = {"fix": {"module.nap": nap}, "seeds": {"first": 1, "n": runs // 2}}
         walk.update(more)
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def slurm(self, *words: str, paper: str = "walk_one", scale: str = "desk", **more: str):
         return self.run("assay", "reproduce", paper, "--scale", scale, "--launcher", "slurm", *words, **more)
@@ -130,7 +130,7 @@ class Site(Checkout):
         lines = [
             line
             for path in sorted((self.sweep(name) / "notes").glob("*.jsonl"))
-            for line in path.read_text().splitlines()
+            for line in path.read_text(encoding="utf-8").splitlines()
         ]
         return sorted((json.loads(line) for line in lines), key=lambda note: note["t"])
 

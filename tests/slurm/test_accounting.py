@@ -38,14 +38,14 @@ def test_sacct_counts_what_was_held(accounted):
     # Two tasks of two CPUs, each at least as long as its runs in sequence; start-up comes on top. The accounting hears
     # of each when it has ended.
     wait_for(lambda: hours() > 2 * 2 * 2 / 3600)
-    page = (accounted.root / "reports/walk_one/desk/index.html").read_text()
+    page = (accounted.root / "reports/walk_one/desk/index.html").read_text(encoding="utf-8")
     assert "CPU-hours" in page
 
 
 def test_runs_do_not_see_the_job_that_they_are_in(site):
     path = site.root / "papers/walk_one/module.py"
-    text = path.read_text()
-    path.write_text(text[: text.index("\n    def finish(self):")] + SEEN)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: text.index("\n    def finish(self):")] + SEEN, encoding="utf-8")
     result = site.slurm(scale="smoke")
     assert result.returncode == 0, result.stderr
     assert [scalars["slurm"] for _, scalars, _, _ in numbers(site).values()] == [0.0, 0.0]

@@ -70,7 +70,7 @@ def test_memory_grows_where_it_was_too_little(site):
     import json
 
     name = next(path.name for path in (site.root / "outputs" / "sweeps").glob("walk_one-paper-*"))
-    jobs = [json.loads(path.read_text()) for path in sorted((site.sweep(name) / "jobs").glob("*.json"))]
+    jobs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((site.sweep(name) / "jobs").glob("*.json"))]
     assert [(job["limits"]["memory_gb"], job["limits"]["side"], len(job["runs"])) for job in jobs] == [
         (4, 2, 4),
         (4, 1, 1),

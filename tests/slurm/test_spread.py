@@ -65,9 +65,9 @@ experiments:
 @pytest.fixture
 def spread(site):
     def prepare(nap: float):
-        (site.root / "papers/walk_one/module.py").write_text(MODULE)
-        (site.root / "papers/walk_one/claims.py").write_text('"""None."""\n\nCLAIMS = []\nCHECKS = []\n')
-        (site.root / "conf/paper/walk_one.yaml").write_text(CONFIG.replace("NAP", str(nap)))
+        (site.root / "papers/walk_one/module.py").write_text(MODULE, encoding="utf-8")
+        (site.root / "papers/walk_one/claims.py").write_text('"""None."""\n\nCLAIMS = []\nCHECKS = []\n', encoding="utf-8")
+        (site.root / "conf/paper/walk_one.yaml").write_text(CONFIG.replace("NAP", str(nap)), encoding="utf-8")
         site.profile()
         return site
 

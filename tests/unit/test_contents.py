@@ -30,7 +30,7 @@ def folders(tmp_path, monkeypatch):
 @pytest.fixture
 def table(folders):
     path = folders / "data" / "table.csv"
-    path.write_text("1,2\n")
+    path.write_text("1,2\n", encoding="utf-8")
     return path
 
 
@@ -53,26 +53,26 @@ def test_what_is_opened_for_reading_is_seen(table, folders):
 
 def test_what_is_written_or_no_data_or_somebody_elses_is_not(table, folders):
     with watched() as found:
-        (folders / "data" / "new.txt").write_text("x")
+        (folders / "data" / "new.txt").write_text("x", encoding="utf-8")
         (folders / "outputs" / "x.bin").write_bytes(b"x")
         (folders / "outputs" / "x.bin").read_bytes()
-        (folders / "code.py").write_text("x")
-        (folders / "code.py").read_text()
-        Path(np.__file__).read_text()
-        Path("/proc/self/stat").read_text()
+        (folders / "code.py").write_text("x", encoding="utf-8")
+        (folders / "code.py").read_text(encoding="utf-8")
+        Path(np.__file__).read_text(encoding="utf-8")
+        Path("/proc/self/stat").read_text(encoding="utf-8")
         reader = threading.Thread(target=table.read_text)
         reader.start()
         reader.join()
         with unwatched():
-            table.read_text()
-        (folders / "reads_itself.py").write_text(f"open({str(table)!r}).read()")
+            table.read_text(encoding="utf-8")
+        (folders / "reads_itself.py").write_text(f"open({str(table)!r}).read()", encoding="utf-8")
         sys.path.insert(0, str(folders))
         try:
             import reads_itself  # noqa: F401
         finally:
             sys.path.pop(0)
     assert found == set()
-    table.read_text()
+    table.read_text(encoding="utf-8")
     assert found == set(), "nobody watches any more"
 
 
@@ -89,13 +89,13 @@ def test_a_reading_from_memory_counts_and_what_has_changed_is_read_again(table):
     @cached(maxsize=1)
     def read(path):
         calls.append(path)
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
 
     for _ in range(2):
         with watched() as found:
             assert read(table) == "1,2\n"
         assert found == {table} and len(calls) == 1
-    table.write_text("3,4\n")
+    table.write_text("3,4\n", encoding="utf-8")
     assert read(table) == "3,4\n" and len(calls) == 2
     read.cache_clear()
     assert read(table) == "3,4\n" and len(calls) == 3
@@ -115,7 +115,7 @@ def test_names_tell_no_machine_and_lead_back(table, folders):
 def test_a_changed_file_is_found_out_and_a_missing_one_is_not_known(table, folders):
     known = sums([table, folders / "nothing"])
     assert list(known) == ["$DATA/table.csv"] and changed(known) == [] and changed(None) == []
-    table.write_text("1,3\n")
+    table.write_text("1,3\n", encoding="utf-8")
     assert changed(known) == ["$DATA/table.csv"]
     table.unlink()
     assert changed(known) == []
@@ -133,7 +133,7 @@ def test_sums_are_remembered_by_size_and_times(table, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("ASSAY_OUTPUTS", str(table.parent.parent / "outputs"))
     stat = table.stat()
-    table.write_text("9,9\n")
+    table.write_text("9,9\n", encoding="utf-8")
     os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert contents.sum_of(table) != first
 

@@ -13,7 +13,7 @@ from assay.claims import Check, Condition, Count, Interval, above, difference, s
 from assay.judging import judge
 from assay.results import Expected, Results
 
-TEXT = " ".join((Path(__file__).parents[2] / "docs" / "statistics.md").read_text().split())
+TEXT = " ".join((Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8").split())
 ROWS = [[float(cell) for cell in row] for row in re.findall(r"\| (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", TEXT)]
 
 

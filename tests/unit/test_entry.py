@@ -31,7 +31,7 @@ leave_after(main)
 )
 def test_everything_due_is_done_and_the_code_is_kept(end, code, err):
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(end=end)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM.format(end=end)], capture_output=True, encoding="utf-8", check=False
     )
     assert result.returncode == code
     assert result.stdout.splitlines() == ["main done", "thread done", "at exit"]
@@ -93,21 +93,21 @@ leave_after(main)
 )  # fmt: skip
 def test_a_ctrl_c_is_one_line_and_130_whatever_becomes_of_it(body, line):
     result = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(body=body)], capture_output=True, text=True, check=False, timeout=8
+        [sys.executable, "-c", INTERRUPTED.format(body=body)], capture_output=True, encoding="utf-8", check=False, timeout=8
     )
     assert (result.returncode, result.stdout, result.stderr.splitlines()) == (130, "begun", [line])
 
 
 def test_a_process_that_was_started_with_ctrl_c_ignored_goes_on_ignoring_it():
     program = INTERRUPTED.replace("signal.default_int_handler", "signal.SIG_IGN").format(body="ctrl_c(); print('on')")
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
     assert (result.returncode, result.stdout) == (0, "begunon\n")
 
 
 def test_a_term_asks_to_stop_and_is_no_ctrl_c():
     body = "with prepared(lambda: print(' asked')): os.kill(os.getpid(), signal.SIGTERM)"
     result = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(body=body)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", INTERRUPTED.format(body=body)], capture_output=True, encoding="utf-8", check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "begun asked\n", "")
 

@@ -64,7 +64,7 @@ def test_measurements_come_back_to_the_last_bit(results, tmp_path, format):
 
 def test_every_column_of_every_table_is_explained(results, tmp_path):
     written = export([], "desk", tmp_path, "parquet")
-    with (tmp_path / "dictionary.csv").open() as file:
+    with (tmp_path / "dictionary.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     tables = {
         str(path.relative_to(tmp_path))[: -len(".parquet")]: path for path in written if path.suffix == ".parquet"
@@ -82,15 +82,15 @@ def test_every_column_of_every_table_is_explained(results, tmp_path):
     assert by["made_up/units", "gap"]["role"] == by["made_up/runs", "box/reached"]["role"] == "measured"
     assert by["made_up/runs", "box/reached"]["meaning"].startswith("a measurement of the experiments box;")
     assert float(by["made_up/runs", "box/reached"]["most"]) == results.runs["box/reached"].max()
-    assert "made_up" in (tmp_path / "README.md").read_text()
+    assert "made_up" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 class Again:
     """The rules of the export's README, done with scipy on nothing but its files."""
 
     def __init__(self, folder):
-        self.values = list(csv.DictReader((folder / "values.csv").open()))
-        self.checks = list(csv.DictReader((folder / "checks.csv").open()))
+        self.values = list(csv.DictReader((folder / "values.csv").open(encoding="utf-8")))
+        self.checks = list(csv.DictReader((folder / "checks.csv").open(encoding="utf-8")))
 
     def verdict(self, check):
         form = json.loads(check["form"])

@@ -47,7 +47,7 @@ def test_an_arm_has_one_digest_of_all_that_its_runs_build(session):
 
 def test_tables_older_than_the_code_are_named_by_arm(published, monkeypatch):
     assert outdated.outdated("p", "desk") == [] and outdated.outdated("p", "paper") == []
-    content = json.loads(published.read_text())
+    content = json.loads(published.read_text(encoding="utf-8"))
     ((name, arms),) = content["facts"]["codes"].items()
     (arm,) = arms
     digest_of = provenance.digest_of
@@ -57,7 +57,7 @@ def test_tables_older_than_the_code_are_named_by_arm(published, monkeypatch):
     monkeypatch.setattr(places, "PAPERS", published.parents[3])
     for codes_ in ({name: {arm: None}}, {name: {arm: arms[arm].removeprefix("2:")}}):
         content["facts"]["codes"] = codes_
-        published.write_text(json.dumps(content))
+        published.write_text(json.dumps(content), encoding="utf-8")
         assert outdated.outdated("p", "desk") == [(name, arm)], "not known, or known by another rule only"
 
 
@@ -91,9 +91,9 @@ def test_a_finished_sweep_is_not_finished_once_its_data_have_changed(session, mo
     remember(session, plan.runs)
     assert still_finished(session) is not None
     note = session.store.folder / "finished-desk.json"
-    kept = json.loads(note.read_text())
+    kept = json.loads(note.read_text(encoding="utf-8"))
     assert list(kept["data"]) == ["$PACKAGES/sklearn/datasets/data/iris.csv"]
-    note.write_text(json.dumps({**kept, "data": dict.fromkeys(kept["data"], "0" * 64)}))
+    note.write_text(json.dumps({**kept, "data": dict.fromkeys(kept["data"], "0" * 64)}), encoding="utf-8")
     assert still_finished(session) is None
 
 

@@ -44,7 +44,7 @@ class Tree:
         path.write_text(text, encoding="utf-8")
 
     def edit(self, file, old, new):
-        text = (self.root / file).read_text()
+        text = (self.root / file).read_text(encoding="utf-8")
         assert old in text
         self.write(file, text.replace(old, new))
 
@@ -148,7 +148,7 @@ def test_modules_are_matched_by_whole_names(tree):
 def test_what_a_module_does_when_it_is_imported_counts(tree, loose, file):
     before = tree.digest()
     path = tree.root / file
-    tree.write(file, (path.read_text() if path.exists() else "") + f"\n{loose}\n")
+    tree.write(file, (path.read_text(encoding="utf-8") if path.exists() else "") + f"\n{loose}\n")
     assert tree.digest() != before
 
 
@@ -238,7 +238,7 @@ def test_a_part_may_move(tree):
 
 def git(folder, *words):
     done = subprocess.run(
-        ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@y", *words], capture_output=True, text=True
+        ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@y", *words], capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -30,10 +30,10 @@ def folder(tmp_path, monkeypatch):
 
 def test_verdicts_and_figures_follow_the_tables(folder):
     before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    verdicts = json.loads((folder / "verdicts.json").read_text())
+    verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))
     verdicts["checks"][0]["verdict"] = "an older judgement"
-    (folder / "verdicts.json").write_text(json.dumps(verdicts))
-    (folder / "figures" / "dropped.svg").write_text("a figure that is drawn no longer")
+    (folder / "verdicts.json").write_text(json.dumps(verdicts), encoding="utf-8")
+    (folder / "figures" / "dropped.svg").write_text("a figure that is drawn no longer", encoding="utf-8")
     written = publish_again(PAPER, "desk")
     after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after.keys() == before.keys() and {folder / name for name in after} <= set(written)
@@ -48,7 +48,7 @@ def test_another_machine_adds_what_it_found_and_changes_no_table(folder, monkeyp
     elsewhere = dataclasses.replace(results, facts={**results.facts, "machines": [machine]})
     monkeypatch.setattr(publish, "_whole_sweep", lambda session: (elsewhere, reproduce.judge_paper(PAPER, elsewhere)))
     path = publish.replicate(Session(PAPER))
-    (one,) = json.loads(path.read_text())["replications"]
+    (one,) = json.loads(path.read_text(encoding="utf-8"))["replications"]
     assert path == folder / "replications.json" and one["machine"]["cpu"] == "another processor"
     assert all(path.read_bytes() == content for path, content in before.items())
     publish_again(PAPER, "desk")

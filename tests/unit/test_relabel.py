@@ -33,7 +33,7 @@ SOURCES = {
 
 def git(root, *words):
     command = ["git", "-C", str(root), "-c", "user.name=x", "-c", "user.email=x@y", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def history(tmp_path, monkeypatch):
     for rule in (OLD, NEW):
         for file, text in {**SOURCES, "src/assay/provenance.py": rule}.items():
             (root / file).parent.mkdir(parents=True, exist_ok=True)
-            (root / file).write_text(text)
+            (root / file).write_text(text, encoding="utf-8")
         git(root, *(["init", "-q"] if not commits else ["status"]))
         git(root, "add", "-A")
         git(root, "commit", "-q", "-m", "x")
@@ -82,7 +82,7 @@ def test_what_the_code_just_before_made_is_labelled(history, store):
     store.write(record("b", combined(was, [needed]), inputs={"table": needed.signature}))
     store.write(record("c", "0123456789abcdef"))
     store.write(record("d", "feedfeedfeedfeed"))
-    (store.folder / "attested.json").write_text(json.dumps({"d" * 20: [was]}))
+    (store.folder / "attested.json").write_text(json.dumps({"d" * 20: [was]}), encoding="utf-8")
     drops = {"model": "tab_mlp", "model__dropout": 0.5}
     store.write(record("e", digests(history, config_of(**drops))[0], config=drops))
     store.write(record("f", was, inputs={"table": "c" * 20}))
@@ -138,10 +138,10 @@ def test_published_tables_are_labelled_arm_by_arm(history, tmp_path, monkeypatch
     path = tmp_path / "papers" / "p" / "results" / "desk" / "results.json"
     path.parent.mkdir(parents=True)
     commits = [after if facts.get("commits") == "after" else before]
-    path.write_text(json.dumps({"facts": {"dirty": facts["dirty"], "commits": commits, "runs": 2}}))
+    path.write_text(json.dumps({"facts": {"dirty": facts["dirty"], "commits": commits, "runs": 2}}), encoding="utf-8")
     (row,) = relabel.label_published(["p"], "desk")
     assert row["verdict"] == verdict
-    kept = json.loads(path.read_text())["facts"]
+    kept = json.loads(path.read_text(encoding="utf-8"))["facts"]
     ((arm, code),) = kept["codes"][row["experiment"]].items()
     assert kept["runs"] == 2 and (code is None) == (verdict != "labelled")
     assert code is None or code == relabel.digests(after, [("p", tuple(kept["parts"][row["experiment"]][arm]))])[0]

@@ -157,7 +157,7 @@ def table(tmp_path, monkeypatch):
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "numbers.csv"
-    path.write_text("1\n2\n3\n")
+    path.write_text("1\n2\n3\n", encoding="utf-8")
     return path
 
 
@@ -202,7 +202,7 @@ def test_other_data_are_another_run(store, table):
     hooks = runner.Hooks()
     runner.execute(config, store, hooks)
     assert not hooks.computed
-    table.write_text("1\n2\n4\n")
+    table.write_text("1\n2\n4\n", encoding="utf-8")
     assert session.state(config, store.read(first.signature)) == "stale"
     again = runner.execute(config, store, hooks)
     assert hooks.computed and again.scalars["sum"] == 7 and again.signature == first.signature
@@ -215,7 +215,7 @@ def test_an_old_record_that_names_no_files_is_taken_as_it_is(store, table):
     config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
     record = runner.execute(config, store)
     store.write(replace(record, data=None))
-    table.write_text("1\n2\n4\n")
+    table.write_text("1\n2\n4\n", encoding="utf-8")
     assert holds(store.read(record.signature), record.code)
 
 
@@ -223,7 +223,7 @@ def test_a_checkpoint_of_other_data_is_not_used(store, table):
     config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
     with pytest.raises(runner.Interrupted):
         runner.execute(config, store, runner.Hooks(should_stop=lambda: True))
-    table.write_text("10\n20\n30\n")
+    table.write_text("10\n20\n30\n", encoding="utf-8")
     assert runner.execute(config, store).scalars["sum"] == 60
 
 
@@ -288,7 +288,7 @@ def test_a_record_tells_no_machine(store):
     from pathlib import Path
 
     runner.execute(config_of(), store)
-    text = store.path(compose.signature(config_of())).read_text()
+    text = store.path(compose.signature(config_of())).read_text(encoding="utf-8")
     for secret in (socket.gethostname(), str(Path.home()) + "/", f'"{getpass.getuser()}"'):
         assert secret not in text
 

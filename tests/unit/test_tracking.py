@@ -457,7 +457,7 @@ def test_sync_goes_in_order_of_finishing_and_on_where_it_stopped(tmp_path, monke
     monkeypatch.setattr(tracking, "open_run", limited)
     with pytest.raises(RunFailed, match="rate limit; 1 records were sent"):
         tracking.sync("p", offline=True)
-    assert json.loads((store.folder / "synced.json").read_text()) == {
+    assert json.loads((store.folder / "synced.json").read_text(encoding="utf-8")) == {
         "offline/assay": {records[2].signature: f"{records[2].signature}-c0dec0"}
     }
     assert tracking.sync(None, offline=True) == (2, 1)
@@ -477,7 +477,7 @@ def test_sync_sends_what_was_computed_anew_and_marks_each_destination(tmp_path, 
     store = Store("p", tmp_path)
     made_up(store, 1)
     assert tracking.sync("p", offline=True) == (1, 0)
-    (store.folder / "synced.json").write_text((store.folder / "synced.json").read_text()[:-5])
+    (store.folder / "synced.json").write_text((store.folder / "synced.json").read_text(encoding="utf-8")[:-5], encoding="utf-8")
     assert tracking.sync("p", offline=True) == (1, 0), "a damaged mark only costs time"
     made_up(store, 1, code="0therc0de")
     assert tracking.sync("p", offline=True) == (1, 0)

@@ -108,7 +108,7 @@ def test_a_bound_without_ends_demands_nothing():
 )
 def test_what_is_no_verdicts_is_one_line(tmp_path, content, message):
     path = tmp_path / "verdicts.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=message) as caught:
         verdicts.read(path)
     assert "\n" not in str(caught.value)
@@ -117,5 +117,5 @@ def test_what_is_no_verdicts_is_one_line(tmp_path, content, message):
 def test_current_ones_are_left_as_they_are(tmp_path):
     path = tmp_path / "verdicts.json"
     content = {"schema": 2, "claims": [], "checks": [{"threshold": "x > 0"}]}
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     assert verdicts.read(path) == content

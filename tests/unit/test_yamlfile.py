@@ -49,7 +49,7 @@ def test_every_yaml_file_of_ours_is_read_so(tmp_path, monkeypatch):
     monkeypatch.setattr(places, "PAPERS", tmp_path / "papers")
     for path in ("conf/paper/mfac.yaml", "slurm/profiles/x.yaml", "slurm/needs.yaml", "papers/catalogue.yaml"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(TWICE)
+        (tmp_path / path).write_text(TWICE, encoding="utf-8")
     (tmp_path / "papers" / "mfac").mkdir()
     with pytest.raises(UserError, match=r"conf/paper/mfac.yaml, line 6: 'a'"):
         Study.of("mfac")

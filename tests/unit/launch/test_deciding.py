@@ -145,7 +145,7 @@ def test_a_warned_task_has_counted_its_time_out_itself(scheduler):
 def test_out_of_memory_by_the_log_s_words(scheduler):
     it = launcher(memory_gb=2)
     it.advance(runs("a"))
-    (it.sweep.submitit / "1_0_log.err").write_text("slurmstepd: error: Detected 1 oom-kill event(s)")
+    (it.sweep.submitit / "1_0_log.err").write_text("slurmstepd: error: Detected 1 oom-kill event(s)", encoding="utf-8")
     scheduler.end("1", "FAILED", "9")
     it.advance(runs("a"))
     assert it.sweep.tries("a") == {"oom": 1}

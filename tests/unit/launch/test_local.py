@@ -167,11 +167,11 @@ if __name__ == "__main__":
 def test_a_worker_loads_a_table_though_its_parent_has_read_results(tmp_path):
     """The parent looks up how long earlier runs took; polars' threads, started for that, are not there after a fork."""
     script = tmp_path / "after_polars.py"
-    script.write_text(AFTER_POLARS)
+    script.write_text(AFTER_POLARS, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, script, tmp_path],
         cwd=places.ROOT,
-        text=True,
+        encoding="utf-8",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,

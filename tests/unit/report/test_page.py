@@ -214,7 +214,7 @@ def test_a_smoke_page_says_what_smoke_is_worth(figures, request):
 def test_a_page_without_any_run(tmp_path):
     empty = Results("made_up", "desk", pl.DataFrame(), pl.DataFrame(), pl.DataFrame(), expected={"box": Expected(3, 0)})
     path = page.write_page(empty, judge(empty, [], []), [], tmp_path)
-    assert path == tmp_path / "index.html" and "No runs yet" in path.read_text()
+    assert path == tmp_path / "index.html" and "No runs yet" in path.read_text(encoding="utf-8")
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]  # nothing half-written is left
 
 

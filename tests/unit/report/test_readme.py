@@ -14,7 +14,7 @@ from assay.report import readme
 def path(tmp_path):
     path = tmp_path / "README.md"
     path.write_text(
-        "# Title\n\n<!-- verdicts:begin -->\nold\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n"
+        "# Title\n\n<!-- verdicts:begin -->\nold\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n", encoding="utf-8"
     )
     return path
 
@@ -22,7 +22,7 @@ def path(tmp_path):
 def test_update_changes_what_is_between_its_markers(path):
     assert readme.update(path, "verdicts", "\nnew \\1 text\n")
     expected = "# Title\n\n<!-- verdicts:begin -->\nnew \\1 text\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n"
-    assert path.read_text() == expected
+    assert path.read_text(encoding="utf-8") == expected
 
 
 def test_a_second_update_changes_nothing(path):
@@ -43,11 +43,11 @@ def test_a_second_update_changes_nothing(path):
     ],
 )
 def test_missing_or_doubled_markers_are_one_clear_line(path, content):
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match="verdicts:begin") as caught:
         readme.update(path, "verdicts", "x")
     assert "\n" not in str(caught.value)
-    assert path.read_text() == content
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_a_file_that_is_not_there(tmp_path):

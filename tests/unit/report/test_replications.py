@@ -46,7 +46,7 @@ def verdicts_with(**moved):
 
 
 def entries(folder):
-    return json.loads((folder / "replications.json").read_text())["replications"]
+    return json.loads((folder / "replications.json").read_text(encoding="utf-8"))["replications"]
 
 
 def test_a_sweep_of_another_machine_is_added_and_one_of_the_same_is_a_rerun(folder):
@@ -93,13 +93,13 @@ def test_what_was_published_is_no_replication_of_itself(folder):
 )
 def test_nonsense_is_one_clear_line(folder, change, message):
     path = replications.add(results(cpu="another"), verdicts_with())
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UserError, match=message) as caught:
         replications.everything(folder)
     assert "\n" not in str(caught.value) and "replications.json" in str(caught.value)
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match="Invalid JSON"):
         replications.load(path)
 
