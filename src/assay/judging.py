@@ -424,7 +424,7 @@ def _row(check: Check, judged: Judged, control: bool) -> dict[str, Any]:
         "measured": _number(finding.measured),
         "interval": None if finding.interval is None else [_number(x) for x in finding.interval],
         "threshold": check.kind.threshold(),
-        "form": _plain(check.form()),
+        "form": _plain(_shown_form(check)),
         "unit": check.unit,
         "n": finding.n,
         "runs": list(finding.runs),
