@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 
 from assay.metrics import scaling
-from assay.module import PaperModule
+from assay.module import Budget, PaperModule
+from assay.seeds import Seeds
 
 
 class Clock(PaperModule):
     """Times a call that computes half of its second."""
 
     alone = True
-    total = 4
+
+    def __init__(self):
+        super().__init__()
+        self.attach(Seeds(1), Budget(steps=4), {}, {})
 
     def advance(self, start, stop):
         for _ in range(start, stop):

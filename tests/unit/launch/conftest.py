@@ -9,11 +9,8 @@ import pytest
 from assay.module import modules
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _made_up_modules():
+@pytest.fixture(autouse=True)
+def _made_up_modules(monkeypatch):
     names = ("net", "clock", "watch")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            modules, "parts", {name: SimpleNamespace(target=SimpleNamespace(alone=name != "net")) for name in names}
-        )
-        yield
+    parts = {name: SimpleNamespace(target=SimpleNamespace(alone=name != "net")) for name in names}
+    monkeypatch.setattr(modules, "parts", parts)
