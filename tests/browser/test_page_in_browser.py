@@ -57,7 +57,9 @@ def test_every_rule_of_judgement_fits_a_phone_and_axe(visit, tmp_path):
     results = make_results(seeds=range(1, 11))
     verdicts = judge(results, *rules(), stands_for="20 epochs of Fashion-MNIST for ImageNet")
     path = tmp_path / "rules.html"
-    path.write_text(pages.html(results, verdicts, [], details=make_details(results), outdated=["box/lion"] * 12), encoding="utf-8")
+    path.write_text(
+        pages.html(results, verdicts, [], details=make_details(results), outdated=["box/lion"] * 12), encoding="utf-8"
+    )
     tab = visit(path.as_uri(), **PHONE)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert tab.locator(".warnings li").count() == 3
@@ -257,7 +259,10 @@ def test_the_policy_stops_what_the_template_would_let_through(site, browser, tmp
     """Were a text not escaped, the page's own policy would still refuse to run it and to fetch for it."""
     content = (site / WHERE).read_text(encoding="utf-8")
     broken = tmp_path / "broken.html"
-    broken.write_text(content.replace("A made-up paper</h1>", f"{EVIL}<img src='https://example.invalid/x.png'></h1>"), encoding="utf-8")
+    broken.write_text(
+        content.replace("A made-up paper</h1>", f"{EVIL}<img src='https://example.invalid/x.png'></h1>"),
+        encoding="utf-8",
+    )
     context = browser.new_context()
     stopped, tab = {}, context.new_page()
     tab.on("requestfailed", lambda request: stopped.setdefault(request.url, request.failure))

@@ -153,7 +153,9 @@ def make_checkout(root: Path) -> Checkout:
     shutil.copy(ROOT / "conf" / "config.yaml", root / "conf")
     (root / "papers").mkdir()
     (root / "papers" / "__init__.py").write_text('"""Made-up papers."""\n', encoding="utf-8")
-    (root / "papers" / "catalogue.yaml").write_text((ROOT / "papers" / "catalogue.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (root / "papers" / "catalogue.yaml").write_text(
+        (ROOT / "papers" / "catalogue.yaml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     (root / "conf" / "paper").mkdir()
     for slug in ("walk_one", "walk_two"):
         folder = root / "papers" / slug

@@ -133,8 +133,13 @@ def test_a_part_that_moves_keeps_its_records(checkout):
     assert checkout.reproduce("walk_one", "smoke").returncode == 0
     module = checkout.root / "papers/walk_one/module.py"
     (checkout.root / "papers/walk_one/walking.py").write_text(module.read_text(encoding="utf-8"), encoding="utf-8")
-    module.write_text('"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk\n\n__all__ = ["Walk"]\n', encoding="utf-8")
-    module.write_text('"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk as Walk\n', encoding="utf-8")
+    module.write_text(
+        '"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk\n\n__all__ = ["Walk"]\n',
+        encoding="utf-8",
+    )
+    module.write_text(
+        '"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk as Walk\n', encoding="utf-8"
+    )
     assert checkout.states("walk_one", "smoke") == {"done": 2}
 
 

@@ -193,7 +193,9 @@ def test_readme_is_up_to_date(paper):
     if not verdicts.exists():
         pytest.skip(f"{paper} has no committed results yet")
     assert page.exists()
-    assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text(encoding="utf-8")))), "run `assay publish`"
+    assert readme.is_current(page, "verdicts", readme.render(json.loads(verdicts.read_text(encoding="utf-8")))), (
+        "run `assay publish`"
+    )
 
 
 def test_module_docstrings(paper):

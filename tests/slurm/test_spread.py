@@ -66,7 +66,9 @@ experiments:
 def spread(site):
     def prepare(nap: float):
         (site.root / "papers/walk_one/module.py").write_text(MODULE, encoding="utf-8")
-        (site.root / "papers/walk_one/claims.py").write_text('"""None."""\n\nCLAIMS = []\nCHECKS = []\n', encoding="utf-8")
+        (site.root / "papers/walk_one/claims.py").write_text(
+            '"""None."""\n\nCLAIMS = []\nCHECKS = []\n', encoding="utf-8"
+        )
         (site.root / "conf/paper/walk_one.yaml").write_text(CONFIG.replace("NAP", str(nap)), encoding="utf-8")
         site.profile()
         return site

@@ -93,7 +93,11 @@ leave_after(main)
 )  # fmt: skip
 def test_a_ctrl_c_is_one_line_and_130_whatever_becomes_of_it(body, line):
     result = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(body=body)], capture_output=True, encoding="utf-8", check=False, timeout=8
+        [sys.executable, "-c", INTERRUPTED.format(body=body)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=8,
     )
     assert (result.returncode, result.stdout, result.stderr.splitlines()) == (130, "begun", [line])
 

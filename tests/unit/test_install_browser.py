@@ -24,7 +24,9 @@ def run(tmp_path):
         (programs / "timeout").symlink_to(shutil.which("timeout"))
         log.write_text("", encoding="utf-8")
         command = [shutil.which("bash"), SCRIPT]
-        result = subprocess.run(command, env={"PATH": str(programs), **environment}, capture_output=True, encoding="utf-8")
+        result = subprocess.run(
+            command, env={"PATH": str(programs), **environment}, capture_output=True, encoding="utf-8"
+        )
         return result, log.read_text(encoding="utf-8")
 
     return start

@@ -35,7 +35,10 @@ def run(tmp_path):
             **environment,
         }
         result = subprocess.run(
-            ["bash", checkout / "scripts" / SCRIPT.name, *arguments], env=environment, capture_output=True, encoding="utf-8"
+            ["bash", checkout / "scripts" / SCRIPT.name, *arguments],
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
         )
         assert (result.returncode, result.stderr) == (0, "")
         return result.stdout, log.read_text(encoding="utf-8")

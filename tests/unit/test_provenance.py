@@ -238,7 +238,9 @@ def test_a_part_may_move(tree):
 
 def git(folder, *words):
     done = subprocess.run(
-        ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@y", *words], capture_output=True, encoding="utf-8"
+        ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@y", *words],
+        capture_output=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -477,7 +477,9 @@ def test_sync_sends_what_was_computed_anew_and_marks_each_destination(tmp_path, 
     store = Store("p", tmp_path)
     made_up(store, 1)
     assert tracking.sync("p", offline=True) == (1, 0)
-    (store.folder / "synced.json").write_text((store.folder / "synced.json").read_text(encoding="utf-8")[:-5], encoding="utf-8")
+    (store.folder / "synced.json").write_text(
+        (store.folder / "synced.json").read_text(encoding="utf-8")[:-5], encoding="utf-8"
+    )
     assert tracking.sync("p", offline=True) == (1, 0), "a damaged mark only costs time"
     made_up(store, 1, code="0therc0de")
     assert tracking.sync("p", offline=True) == (1, 0)

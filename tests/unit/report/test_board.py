@@ -133,7 +133,12 @@ def test_in_its_family_a_paper_with_results_comes_first(folders):
     papers, reports = folders
     books = Catalogue({"optim": "Optimisation"}, [Entry(slug, slug, "optim") for slug in ("absent", "fresh", "done")])
     path = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: [])
-    assert re.findall(r'<article class="[^"]*" id="(\w+)"', path.read_text(encoding="utf-8")) == ["done", "fresh", "absent", "own"]
+    assert re.findall(r'<article class="[^"]*" id="(\w+)"', path.read_text(encoding="utf-8")) == [
+        "done",
+        "fresh",
+        "absent",
+        "own",
+    ]
 
 
 def test_links_are_relative_to_where_the_board_stands(folders, tmp_path):
@@ -149,7 +154,9 @@ def test_no_text_becomes_markup(folders):
     papers, reports = folders
     write(papers / "done" / "results" / "desk", verdicts("reproduced", statement=EVIL))
     books = Catalogue({"optim": EVIL}, [Entry("done", EVIL, "optim", EVIL, 2023, EVIL, EVIL)])
-    text = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: []).read_text(encoding="utf-8")
+    text = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: []).read_text(
+        encoding="utf-8"
+    )
     assert text.count("<script") == 1 and "<script>alert" not in text
     marked = board.markdown(board.rows(catalogue=books, papers=papers, claims=lambda s: []), {"optim": EVIL})
     assert "<script" not in marked and all(
@@ -189,7 +196,10 @@ def test_the_catalogue_is_whole():
 
 def test_a_catalogue_that_contradicts_itself_is_refused(tmp_path):
     path = tmp_path / "catalogue.yaml"
-    path.write_text("families: {a: A}\npapers:\n- {slug: x, title: t, family: a}\n- {slug: x, title: t, family: a}\n", encoding="utf-8")
+    path.write_text(
+        "families: {a: A}\npapers:\n- {slug: x, title: t, family: a}\n- {slug: x, title: t, family: a}\n",
+        encoding="utf-8",
+    )
     with pytest.raises(ValueError, match="twice"):
         catalogue.load(path)
     path.write_text("families: {a: A}\npapers:\n- {slug: x, title: t, family: b}\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from assay.report import readme
 def path(tmp_path):
     path = tmp_path / "README.md"
     path.write_text(
-        "# Title\n\n<!-- verdicts:begin -->\nold\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n", encoding="utf-8"
+        "# Title\n\n<!-- verdicts:begin -->\nold\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n",
+        encoding="utf-8",
     )
     return path
 
