@@ -461,6 +461,12 @@ def _row(check: Check, judged: Judged, control: bool) -> dict[str, Any]:
     return row
 
 
+def _shown_form(check: Check) -> dict[str, Any]:
+    """A check's form, with the names that the page has for its conditions."""
+    named = [{"name": condition.name, **condition.form()} for condition in check.conditions]
+    return {**check.form(), "conditions": named}
+
+
 def _claim(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mine = [row for row in rows if claim.id in row["serves"]]
     return {
