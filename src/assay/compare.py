@@ -32,7 +32,7 @@ from assay.errors import UserError, unknown
 from assay.results import KEYS, Results
 from assay.sources import Found
 from assay.study import SCALES
-from assay.verdicts import behind
+from assay.verdicts import behind, nameless
 
 State = Literal["same", "rounding", "noise", "unknown", "perhaps", "beyond", "only A", "only B"]
 
@@ -236,7 +236,7 @@ def _asked(row: Mapping[str, Any], other: Mapping[str, Any]) -> Any:
     """What a check asks for: its statement and its form, as far as both sides know it."""
     sides = [side["form"]["conditions"] for side in (row, other)]
     if all(sides) and all("measure" in condition for side in sides for condition in side):
-        return row["statement"], json.dumps(row["form"], sort_keys=True)
+        return row["statement"], json.dumps(nameless(row["form"]), sort_keys=True)
     if row["kind"] in ("exact", "report"):  # an older one lists what was measured, not what was asked for
         return row["statement"]
     rules = [row["form"].get(key) for key in ("groups", "need", "margin", "against")]

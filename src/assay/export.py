@@ -24,7 +24,7 @@ from assay.report import wording
 from assay.results import KEYS, Results
 from assay.sources import Found
 from assay.tables import frame
-from assay.verdicts import behind, counts, level
+from assay.verdicts import behind, counts, group_of, level
 
 FORMATS = ("parquet", "csv")
 
@@ -80,7 +80,9 @@ MEANINGS = {
     "condition": ("key", "which of the check's conditions; empty where there is one"),
     "role": ("key", "asked; or undecided: a unit that does not pass is left open where this holds"),
     "group": ("key", "judged apart; how many must hold is in the check's form; empty where there is one group"),
-    "bound": ("text", "the acceptance region of the condition"),
+    "bound_low": ("asked", "lower end of the condition's acceptance region; empty for none"),
+    "bound_high": ("asked", "upper end of it; empty for none"),
+    "bound_strict": ("text", "whether a value on an end lies outside"),
     "holds": ("verdict", "whether this one value lies in it; an interval check looks at the mean instead"),
     "used": ("key", "whether the verdict comes from it: it is of the look that gave it, and of a group that counts"),
     "clustered": ("text", "whether units of one seed (the part before the comma) are one unit: their mean counts"),
@@ -116,8 +118,8 @@ run; the tables here hold what the runs measured and what followed from it.
 ## Making a verdict again
 
 Take the row of one check in `checks` and the rows of `values` of that check with `used` true: the units of the look
-that gave the verdict. `form` is the rule as JSON; a bound has a `low` and a `high` end (null: none), which a value may
-touch unless it is `strict`.
+that gave the verdict. `form` is the rule as JSON. A condition's bound has a low and a high end (empty: none), which a
+value may touch unless it is strict.
 
 - *exact*: every value of every condition lies within its bound: reproduced; else refuted.
 - *count*: a unit passes if all its conditions hold and its values are finite. One that does not pass and for which a
@@ -125,16 +127,16 @@ touch unless it is `strict`.
   where `units_registered` is another number than n, as the share of n that it is of those, rounded up. Without `coin`:
   reproduced if so many pass, refuted if fewer pass even with the open ones, else inconclusive. With `coin` (units are
   seeds, to which more could be added) so many passes or more must also have a probability of at most 0.05 under the
-  toss of a coin; and a count that is missed is refuted only if so few have a probability of at most 0.01 under the
-  smaller of the share that is needed and 0.8. Where `against` is given, a count is refuted if at most so many pass,
-  and not otherwise.
+  toss of a coin (divided by the number of groups where any of them does); and a count that is missed is refuted only
+  if so few have a probability of at most 0.01 under the smaller of the share that is needed and 0.8. Where `against`
+  is given, a count is refuted if at most so many pass, and not otherwise.
 - *interval*: the t interval of the mean over units at `level` (two-sided), in each group. Where the form says
   `clusters`, first take the mean over the units of each seed (the part before the comma); where it says `pool`, the
   mean over groups of each unit that all have. Values that are not a number are left out if their share is at most
   `missing`; otherwise, and where one is not finite, the check is inconclusive. A group is reproduced if its mean lies
-  inside the bound and its interval inside the bound widened by `margin` ("any": the mean alone decides); refuted if
-  its interval lies outside the bound or, where `against` is given, inside that. One unit, or fewer than five that are
-  all equal, are inconclusive.
+  inside its bound and its interval inside the bound widened by `margin` ("any": the mean alone decides); else refuted
+  if its interval lies outside the bound or, where `against` is given, inside that; else open, as one unit is, and
+  fewer than five that are all equal. Fewer groups than must hold are inconclusive.
 - *mean*: each group's mean lies within the bound, or not.
 - *groups*: "all", "any" or k of m groups must be reproduced; the check is refuted if more than m - k are. [k, j]: at
   least k must be reproduced, at least j refute. `level` is already divided by the number of groups where it is "any".
@@ -216,7 +218,7 @@ def _tables(found: Mapping[str, Found], local: bool) -> Iterator[tuple[str, pl.D
 
 def _typed(table: pl.DataFrame) -> pl.DataFrame:
     """A column without any value has the type that it has elsewhere."""
-    types: dict[str, Any] = {"measured": pl.Float64, "time": pl.Float64, "verdict": pl.Boolean}
+    types: dict[str, Any] = {"measured": pl.Float64, "asked": pl.Float64, "time": pl.Float64, "verdict": pl.Boolean}
     empty = [name for name in table.columns if table[name].is_null().all()]
     return table.with_columns(pl.col(name).cast(types.get(MEANINGS[name][0], pl.String)) for name in empty)
 
@@ -239,7 +241,7 @@ def _checks(one: Found) -> Iterator[dict[str, Any]]:
         units = looks.get("units", [])
         yield {
             "paper": one.paper, "scale": one.scale, "check": check["id"], "serves": ", ".join(check["serves"]),
-            "kind": check["kind"], "statement": check["statement"], "asked": wording.asked(check["form"]),
+            "kind": check["kind"], "statement": check["statement"], "asked": wording.asked(check),
             "verdict": check["verdict"], "measured": _float(check["measured"]), "low": _float(low),
             "high": _float(high), "level": level(check) if check["kind"] == "interval" else None,
             "n": check["n"], "unit": check["unit"], "look": looks.get("taken"), "looks": len(units) or None,
@@ -275,14 +277,16 @@ def _values_of(check: Check, row: Mapping[str, Any], results: Results) -> Iterat
     undecided = check.kind.undecided if isinstance(check.kind, Count) else ()
     asked: list[tuple[str, Condition]] = [*(("asked", c) for c in check.conditions)]
     for role, condition in [*asked, *(("undecided", c) for c in undecided)]:
+        low, high, strict = condition.bound.form().values()
         own = {(v.group, v.unit): v for v in condition.measure(view)}
         more = condition.measure(results) if results.extended else []
         further = [v for v in more if own.get((v.group, v.unit)) != v]
-        for value, used in [*((v, counts(row, v.group)) for v in own.values()), *((v, False) for v in further)]:
+        for value, kept in [*((v, True) for v in own.values()), *((v, False) for v in further)]:
+            group = group_of(check, condition, value.group)
             yield {
                 "paper": results.paper, "scale": results.scale, "check": check.id, "condition": condition.name,
-                "role": role, "group": value.group, "unit": value.unit, "used": used,
-                "value": float(value.value), "bound": str(condition.bound),
+                "role": role, "group": group, "unit": value.unit, "used": kept and counts(row, group),
+                "value": float(value.value), "bound_low": low, "bound_high": high, "bound_strict": strict,
                 "holds": condition.bound.holds(value.value),
                 "clustered": isinstance(check.kind, Interval) and check.kind.clusters,
                 "runs": " ".join(value.runs),

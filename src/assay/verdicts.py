@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from assay import statistics
-from assay.claims import Check, Groups, demanded
+from assay.claims import Check, Condition, Groups, Interval, demanded
 from assay.errors import UserError
 from assay.judging import SCHEMA, code_checks, holds, registered_units
 from assay.measures import Bound
@@ -51,15 +51,25 @@ def bound_of(form: Mapping[str, Any] | None) -> Bound:
     return Bound(-math.inf if low is None else low, math.inf if high is None else high, form["strict"])
 
 
+def nameless(form: Mapping[str, Any]) -> dict[str, Any]:
+    """A form without the names that the page has for its conditions: what is asked, and nothing else."""
+    conditions = [{key: c[key] for key in c if key != "name"} for c in form["conditions"]]
+    return {**form, "conditions": conditions}
+
+
 def groups_of(form: Mapping[str, Any]) -> Groups:
     """How many groups must hold; a pair comes back from JSON as a list."""
     groups = form.get("groups", "all")
     return (groups[0], groups[1]) if isinstance(groups, list) else groups
 
 
-def widened(form: Mapping[str, Any]) -> Bound:
-    """Where an interval check's interval must lie: its bound and the margin beyond it."""
-    bound = bound_of(form["conditions"][0]["bound"])
+def bounds(row: Row, group: Mapping[str, Any] | None = None) -> Bound:
+    """What is asked of a check's number, or of that of one of its groups, which may have a bound of its own."""
+    return bound_of((group or {}).get("bound") or row["form"]["conditions"][0]["bound"])
+
+
+def widened(form: Mapping[str, Any], bound: Bound) -> Bound:
+    """Where an interval check's interval must lie: within the bound and the margin beyond it."""
     margin = form.get("margin", 0.0)
     margin = math.inf if margin == "any" else margin
     return Bound(bound.low - margin, bound.high + margin, bound.strict)
@@ -83,6 +93,12 @@ def behind(check: Check, row: Row | None, results: Results) -> Results:
     units = units_of_look(row) if row is not None else None
     units = units or registered_units(check, results)
     return results.first({name: units for name in check.experiments if units and len(results.seeds(name)) > 1})
+
+
+def group_of(check: Check, condition: Condition, group: str) -> str:
+    """The group that a condition's value is judged in: an interval check's conditions make groups of their own."""
+    apart = isinstance(check.kind, Interval) and len(check.conditions) > 1
+    return ", ".join(filter(None, [condition.name, group])) if apart else group
 
 
 def counts(row: Row, group: str) -> bool:
@@ -117,13 +133,14 @@ def _row(row: Row) -> dict[str, Any]:
     kind, said = row["kind"], str(row["threshold"])
     form: dict[str, Any] = {"kind": kind, "unit": row["unit"], "gate": [], "groups": "all"}
     if kind == "exact":
-        form["conditions"] = [_condition(f"{d['name']} {d['bound']}") for d in row["details"]]
-        bounds = [condition["bound"] for condition in form["conditions"]]
-        details = [{**d, "bound": bound} for d, bound in zip(row["details"], bounds, strict=True)]
+        details = [{**d, "bound": _condition(d["bound"])[1].form()} for d in row["details"]]
+        form["conditions"] = [{"name": d["name"], "bound": d["bound"]} for d in details]
     elif kind == "count":
         said, need = _taken(said, r" in >= ([\d.e+-]+)$")
         said = said.removesuffix(" in every unit")
-        form |= {"conditions": [_condition(part) for part in said.split("; ")], "need": float(need) if need else None}
+        found = [_condition(part) for part in said.split("; ")]
+        form["conditions"] = [{"name": name, "bound": bound.form()} for name, bound in found]
+        form["need"] = float(need) if need else None
         details = [
             {**d, "need": _needed(form["need"], d["n"]), "verdict": "reproduced" if d["holds"] else "refuted"}
             for d in row["details"]
@@ -132,12 +149,12 @@ def _row(row: Row) -> dict[str, Any]:
         said, need = _taken(said, r" in >= (\d+) groups$")
         said, wide = _taken(said, r", interval (.*)$")
         mean = ": mean " in said
-        form["conditions"] = [_condition(said.replace(": mean ", " "))]
-        bound = bound_of(form["conditions"][0]["bound"])
+        name, bound = _condition(said.replace(": mean ", " "))
+        form["conditions"] = [{"name": name, "bound": bound.form()}]
         if need:  # the one check that had such a rule was refuted where at least three of four groups failed
             form["groups"] = [int(need), demanded(int(need), len(row["details"]))[1]]
         if wide:
-            form["margin"] = abs(bound.ends[0] - bound_of(_condition(wide)["bound"]).ends[0])
+            form["margin"] = abs(bound.ends[0] - _condition(wide)[1].ends[0])
         elif mean:
             form["margin"] = "any"
         details = [{**d, "verdict": _verdict(d, bound)} for d in row["details"]]
@@ -152,7 +169,7 @@ def _taken(text: str, pattern: str) -> tuple[str, str]:
     return (text[: match.start()], match[1]) if match else (text, "")
 
 
-def _condition(text: str) -> dict[str, Any]:
+def _condition(text: str) -> tuple[str, Bound]:
     """A condition in words: "gap >= 0.1 and <= 1" -> its name and its bound."""
     low, high, strict, name = -math.inf, math.inf, False, text.strip()
     pattern = re.compile(r"^(.*?)\s*(>=|<=|>|<) ([-+]?(?:inf|[\d.]+(?:e[-+]?\d+)?))$")
@@ -163,7 +180,7 @@ def _condition(text: str) -> dict[str, Any]:
         name = match[1].removesuffix("and").rstrip()
         low, high = (float(match[3]), high) if match[2].startswith(">") else (low, float(match[3]))
         strict |= not match[2].endswith("=")
-    return {"name": name.removesuffix(" any").strip(), "bound": Bound(low, high, strict).form()}
+    return name.removesuffix(" any").strip(), Bound(low, high, strict)
 
 
 def _needed(need: float | None, n: int) -> int:

@@ -238,6 +238,10 @@ def rules(text=""):
         "undefined": Interval((first - 0.876).log(), below(0.0), name="log excess"),
         "pooled": Interval(lead, above(0.05), name="lead", pool=True),
         "nested": Interval(unit("qp", "gap", lion), at_most(0.01), name="gap", clusters=True),
+        "two conditions": Interval(
+            [Condition(lead.only(**{"optimizer.weight_decay": 1.0}), above(0.0), "lead"),
+             Condition(first, at_least(0.9), "accuracy")], groups="any", margin=1e-3,
+        ),
         "every seed": Count([accuracy(lion) >= 0.85]),
         "most seeds": Count([accuracy(lion) >= 0.858, scalar("box", "test/loss", lion) <= 1.0], need=4),
         "few seeds": Count([accuracy(lion) >= 0.95], need=0.8),

@@ -122,7 +122,7 @@ class Again:
     def _mean(self, check, form, own):
         def judge(rows):
             mean = np.mean([float(row["value"]) for row in rows])
-            return "reproduced" if inside(form["conditions"][0]["bound"], mean) else "refuted"
+            return "reproduced" if inside(bound_in(rows[0]), mean) else "refuted"
 
         return self._grouped(form, own, judge)
 
@@ -135,11 +135,13 @@ class Again:
             most, coin = k + sum(not held[u] and u in left for u in units), check["coin"] == "true"
             scaled = lambda x: x * n if x < 1 else x * n / int(check["units_registered"] or n)  # noqa: E731
             need = n if form["need"] is None else math.ceil(scaled(form["need"]) - 1e-9)
-            if k >= need and (not coin or stats.binom.sf(k - 1, n, 0.5) <= 0.05):
+            any_of = len({row["group"] for row in own}) if form["groups"] == "any" else 1
+            if k >= need and (not coin or stats.binom.sf(k - 1, n, 0.5) <= 0.05 / any_of):
                 return "reproduced"
             if form.get("against") is not None:
                 return "refuted" if most <= math.floor(scaled(form["against"]) + 1e-9) else "inconclusive"
-            few = not coin or stats.binom.cdf(most, n, min(need / n, 0.8)) <= 0.01
+            share = 1 if form["need"] is None else scaled(form["need"]) / n
+            few = not coin or stats.binom.cdf(most, n, min(share, 0.8)) <= 0.01
             return "refuted" if most < need and few else "inconclusive"
 
         return self._grouped(form, own, judge)
@@ -149,7 +151,7 @@ class Again:
             pooled = {}
             for row in own:
                 pooled.setdefault(row["unit"], []).append(float(row["value"]))
-            own = [{"group": "", "unit": unit, "value": np.mean(values)} for unit, values in pooled.items()]
+            own = [{**own[0], "group": "", "unit": unit, "value": np.mean(v)} for unit, v in pooled.items()]
         odd = []
 
         def judge(rows):
@@ -167,7 +169,7 @@ class Again:
             low, high = stats.t.interval(
                 1 - float(check["level"]), len(numbers) - 1, numbers.mean(), stats.sem(numbers)
             )
-            bound, margin = form["conditions"][0]["bound"], form.get("margin", 0)
+            bound, margin = bound_in(rows[0]), form.get("margin", 0)
             wide = [None if end is None or margin == "any" else end + sign * margin
                     for end, sign in ((bound["low"], -1), (bound["high"], 1))]  # fmt: skip
             wide = {"low": wide[0], "high": wide[1], "strict": bound["strict"]}
@@ -180,6 +182,11 @@ class Again:
 
         verdict = self._grouped(form, own, judge)
         return "inconclusive" if odd else verdict
+
+
+def bound_in(row):
+    low, high = (float(row[key]) if row[key] else None for key in ("bound_low", "bound_high"))
+    return {"low": low, "high": high, "strict": row["bound_strict"] == "true"}
 
 
 def inside(bound, value):

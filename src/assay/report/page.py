@@ -183,7 +183,7 @@ def _check(check: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], held: He
         "drawn": strips.headline(check),
         "ends": wording.interval(check["interval"]),
         "coverage": wording.coverage(check),
-        "asked": wording.asked(check["form"]),
+        "asked": wording.asked(check),
         "look": wording.look(check),
         "again": wording.again(check),
         "without_gate": wording.without_gate(check),

@@ -106,7 +106,7 @@ def _checks(checks: list[Mapping[str, Any]], scale: str) -> str:
             escape(check["statement"]) + (" (amended)" if check["amended"] else ""),
             _serves(check, checks),
             escape(wording.measured(check)) if check["measured"] is not None else "",
-            escape(wording.asked(check["form"])),
+            escape(wording.asked(check)),
             str(check["n"] or ""),
             mark(check["verdict"], scale) + _remark(check),
         ]

@@ -187,7 +187,7 @@ def machine_of(facts: Mapping[str, Any]) -> Machine:
 
 def digest(row: Mapping[str, Any]) -> str:
     """A check's form in a few letters: the same as long as the same is asked."""
-    return hashlib.sha256(json.dumps(row["form"], sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(judged.nameless(row["form"]), sort_keys=True).encode()).hexdigest()[:12]
 
 
 # -- agreement ------------------------------------------------------------------------------------------------------
@@ -291,10 +291,9 @@ def _numbers(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     ours, theirs = (wording.measured({**row, "interval": None}) for row in (here, there))
     told = f"{ours} here, {theirs} there"
     numbers = [wording.as_float(row["measured"]) for row in (here, there)]
-    form = here["form"]
     if here["kind"] not in ("interval", "mean") or None in numbers:
         return f"; {told}"
-    bound = judged.bound_of(form["conditions"][0]["bound"])
+    bound = judged.bounds(here, wording.deciding(here))
     same = len({bound.holds(number) for number in numbers if number is not None}) == 1
     what = "sign" if bound.ends == [0] else "side of the bound"
     return f"; {'same' if same else 'other'} {what} ({told})"

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from assay.measures import Bound
 from assay.report import wording
-from assay.verdicts import bound_of, widened
+from assay.verdicts import bound_of, bounds, widened
 
 WIDTH, HEIGHT = 260, 44
 LEFT, RIGHT, MIDDLE = 8, 252, 17
@@ -70,21 +70,21 @@ def _numbers(check: Mapping[str, Any]) -> list[Strip]:
 def _count(check: Mapping[str, Any]) -> list[Strip]:
     strips = []
     for detail in check["details"]:
-        k, n, need = int(detail["k"]), int(detail["n"]), int(detail["need"])
+        k, n, need, holds = int(detail["k"]), int(detail["n"]), int(detail["need"]), bool(detail["holds"])
         demand = f"needs all {n}" if need == n else f"needs {need} of {n}"
-        if detail["verdict"] == "inconclusive" and k >= need:
+        if k >= need and not holds:
             demand += "; so many are not rare under the toss of a coin"
         svg = squares(k, n, need, _colour(check, detail["verdict"]))
-        strips.append(Strip(detail["name"], f"{k} of {n}", demand, svg, bool(detail["holds"])))
+        strips.append(Strip(detail["name"], f"{k} of {n}", demand, svg, holds))
     return strips
 
 
 def _interval(check: Mapping[str, Any]) -> list[Strip]:
-    form = check["form"]
-    bound, against = bound_of(form["conditions"][0]["bound"]), form.get("against")
-    asked = Region(bound, widened(form), None if against is None else bound_of(against))
-    strips = []
+    form, strips = check["form"], []
+    against = None if form.get("against") is None else bound_of(form["against"])
     for detail in check["details"]:
+        bound = bounds(check, detail)
+        asked = Region(bound, widened(form, bound), against)
         text = " ".join(filter(None, [wording.number(detail["value"]), wording.interval(detail["interval"])]))
         verdict = _colour(check, detail["verdict"])
         svg = line(detail["value"], asked, verdict, detail["interval"], wording.coverage(check))

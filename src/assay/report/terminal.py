@@ -134,7 +134,7 @@ def _told(check: Mapping[str, Any]) -> Any:
     """What a check tests, and below it what was asked for and what there is to remark."""
     from rich.text import Text
 
-    asked = wording.asked(check["form"])
+    asked = wording.asked(check)
     remarks = [f"asked for: {asked}" if asked else "", *_remarks(check)]
     below = "; ".join(filter(None, remarks))
     return Text.assemble(check["statement"], *([("\n" + below, "dim")] if below else []))

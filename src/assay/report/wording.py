@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from assay import statistics
-from assay.claims import Groups, demanded
+from assay.claims import Groups
 from assay.measures import Bound
 from assay.verdicts import bound_of, groups_of, level, widened
 
@@ -81,9 +81,8 @@ def deciding(check: Mapping[str, Any]) -> Mapping[str, Any]:
     """Of a check's details the one behind its headline number: the group that decides, the worst of exact ones."""
     details: Sequence[Mapping[str, Any]] = check["details"]
     if check["kind"] == "count":
-        ranked = sorted(details, key=lambda d: d["k"] / d["n"], reverse=True)
-        need, _ = demanded(groups_of(check["form"]), len(details))
-        return ranked[min(need, len(details)) - 1]  # of groups that must all hold, the worst
+        mine = [d for d in details if d["k"] / d["n"] == check["measured"]]
+        return next((d for d in mine if d["n"] == check["n"]), (mine or details)[0])
     mine = [d for d in details if d["value"] == check["measured"]]
     return next((d for d in mine if d.get("interval") == check["interval"]), (mine or details)[0])
 
@@ -123,12 +122,14 @@ def demand(bound: Bound) -> str:
     return " and ".join(parts + ([f"{upper} {number(bound.high)}"] if bound.high < math.inf else []))
 
 
-def asked(form: Mapping[str, Any]) -> str:
+def asked(row: Mapping[str, Any]) -> str:
     """What a check asks for, from its form: "gap ≤ 10⁻⁶ in ≥ 18 units"."""
-    kind = form["kind"]
+    form, kind = row["form"], row["kind"]
     if kind == "report" or not form["conditions"]:
         return ""
-    text = "; ".join(f"{c['name']} {signs(bound_of(c['bound']))}".strip() for c in form["conditions"])
+    asked_of = [bound_of(condition["bound"]) for condition in form["conditions"]]
+    names = [condition["name"] for condition in form["conditions"]]
+    text = "; ".join(f"{name} {signs(bound)}".strip() for name, bound in zip(names, asked_of, strict=True))
     if kind == "count":
         need = form["need"]
         text += " in every unit" if need is None else f" in ≥ {_part(need)}"
@@ -136,7 +137,7 @@ def asked(form: Mapping[str, Any]) -> str:
         text = f"mean of {text}"
     text += _groups(groups_of(form))
     if form.get("margin") and form["margin"] != "any":
-        text += f", interval {signs(widened(form))}"
+        text += ", interval " + "; ".join(signs(widened(form, bound)) for bound in asked_of)
     if form.get("against") is not None:
         against = form["against"]
         region = f"at most {_part(against)} pass" if kind == "count" else signs(bound_of(against))

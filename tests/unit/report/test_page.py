@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from assay.judging import judge
-from assay.report import page, replications
+from assay.report import page, replications, wording
 from assay.report.catalogue import Entry
 from assay.results import Expected, Results
 from benchmarks.pages import records
@@ -115,8 +115,9 @@ def test_looks_gates_errors_and_what_stands_in_are_said(more, ruled):
     assert (
         "decided at look 2 of 3, 10 seeds" in text and "look 1 of 3, 5 seeds; no further look: 20 units would" in text
     )
-    assert "If what was seen is the truth, another draw of these looks would stay open, too, in 91 %" in text
-    assert "13 of 23 checks hold" in text and "no check of it gives a verdict" in text
+    (told,) = [wording.again(row) for row in ruled["checks"] if row["id"] == "between"]
+    assert f"If what was seen is the truth, {told}." in text and "stay open, too, in" in told
+    assert "14 of 24 checks hold" in text and "no check of it gives a verdict" in text
     assert "Checks of the code They serve no claim" in text and "Gates They serve no claim" in text
 
 

@@ -69,7 +69,7 @@ def test_a_bound_comes_back_from_its_form(low, high, strict):
 
 
 def test_what_is_asked_is_said_with_every_rule(ruled):
-    asked = {row["id"]: wording.asked(row["form"]) for row in ruled["checks"]}
+    asked = {row["id"]: wording.asked(row) for row in ruled["checks"]}
     assert asked["any"] == "lead > 0.05 in some group"
     assert asked["some"] == "accuracy > 0.87 in ≥ 1 groups, refuted by ≥ 3"
     assert asked["margin"] == "accuracy ≥ 0.876, interval ≥ 0.856"
@@ -78,6 +78,7 @@ def test_what_is_asked_is_said_with_every_rule(ruled):
     assert asked["missing"] == "log excess < 0; up to 50 % of the units may be undefined"
     assert asked["few, against"] == "≥ 0.861 in ≥ 5 units; refuted where at most 2 units pass"
     assert asked["problems"] == "≤ 1.5 × 10⁻⁴ in ≥ 90 % of the units"
+    assert asked["two conditions"] == "lead > 0; accuracy ≥ 0.9 in some group, interval > −0.001; ≥ 0.899"
     assert asked["exact"] == "conjugate ≤ 10⁻⁶; increase = 0"
     assert asked["learns"] == "mean of accuracy > 0.9"
 
@@ -139,7 +140,8 @@ def test_how_often_another_draw_ends_otherwise(verdict, shares, text):
 
 def test_the_headline_of_a_count_is_the_group_that_decides(ruled):
     rows = {row["id"]: row for row in ruled["checks"]}
-    assert wording.measured(rows["in some group"]) == "5 of 5"
+    assert wording.measured(rows["in some group"]) == "10 of 10"
+    assert min(d["k"] for d in rows["in some group"]["details"]) == 0
     assert wording.measured(rows["every seed"]) == "5 of 5" and wording.measured(rows["problems"]) == "10 of 20"
 
 
