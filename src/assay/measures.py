@@ -28,6 +28,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal
 
+from assay.columns import as_column, level_text, same
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -1096,7 +1098,9 @@ def rows(
 
 def _same(value: Any, level: Any) -> bool:
     """As `results.at_levels`, for one value."""
-    return value == level or (isinstance(value, str) and level is not None and value == str(level))
+    return same(value, as_column(level)) or (
+        isinstance(value, str) and level is not None and value == level_text(level)
+    )
 
 
 def columns(names: Columns) -> tuple[str, ...]:

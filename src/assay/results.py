@@ -100,7 +100,8 @@ class Results:
             if value is None and len(frame) and column not in own and own and frame[column].is_null().all():
                 raise KeyError(f"{experiment}: '{column}' is no axis; there is {sorted(own)}")
             frame = frame.filter(_has(frame[column], value))
-        kept = [c for c in frame.columns if c in own or not frame[c].is_null().all()]
+        asked = {key.replace("__", ".") for key in where}
+        kept = [c for c in frame.columns if c in own or c in asked or not frame[c].is_null().all()]
         return frame.select(kept if len(frame) else frame.columns)
 
     def curve(self, experiment: str, name: str, arm: str | None = None, **where: Any) -> pl.DataFrame:

@@ -145,7 +145,7 @@ LEVELS = [
     pytest.param([None, 0.1], [None, 0.1], id="null"),
     pytest.param([None], [None], id="null alone"),
     pytest.param(["auto", "0.1", None], ["auto", 0.1, None], id="texts and numbers"),
-    pytest.param(["True", "1"], [True, 1], id="truth and numbers"),
+    pytest.param(["true", "1"], [True, 1], id="truth and numbers"),
 ]
 
 

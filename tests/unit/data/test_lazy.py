@@ -236,7 +236,7 @@ def test_fetching_streams_the_corpus_once(tmp_path, monkeypatch):
     text.TOKENS.fetch()
     text.TOKENS.fetch()
     assert calls == [(text.CORPUS, "train", True)]
-    assert text.TOKENS.open(encoding="utf-8").tolist() == STREAM
+    assert text.TOKENS.open().tolist() == STREAM
 
 
 def test_without_the_corpus_there_is_one_line_and_it_can_be_made_up(tmp_path, monkeypatch):
