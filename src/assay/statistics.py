@@ -256,7 +256,7 @@ def draw_again(groups: Sequence[Sequence[float]], n: int, looks: int, decide: De
     else:
         spread = np.diag([float(np.var(group, ddof=1)) for group in groups])
     most = n * LOOKS[looks - 1]
-    draws = max(200, min(DRAWS, 1_000_000 // (most * len(groups))))
+    draws = min(DRAWS, max(200, 1_000_000 // (most * len(groups))))
     noise = rng.multivariate_normal(np.zeros(len(groups)), spread, size=(draws, most), method="svd")
     return _shares(run_looks(means + noise, n, looks, decide))
 
