@@ -102,8 +102,10 @@ class Results:
                 raise KeyError(f"{experiment}: no column '{column}' in {table}; there is {sorted(frame.columns)}")
             frame = frame.filter(at_levels(frame, column, [value]))
         asked = {key.replace("__", ".") for key in where}
-        kept = [c for c in frame.columns if c in asked or not frame[c].is_null().all()] if len(frame) else frame.columns
-        return frame.select(kept)
+        if frame.is_empty():
+            return frame
+        nulls = frame.null_count().row(0)
+        return frame.select([c for c, n in zip(frame.columns, nulls, strict=True) if c in asked or n < len(frame)])
 
     def curve(self, experiment: str, name: str, arm: str | None = None, **where: Any) -> pl.DataFrame:
         """The points of one curve, sorted by run and step."""
