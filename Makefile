@@ -6,6 +6,8 @@ PAPER ?=
 SCALE ?= desk
 EXPERIMENT ?=
 SEEDS ?=
+LOOKS ?=
+MINUTES ?=
 LAUNCHER ?= local
 WORKERS ?= 0
 PROFILE ?= default
@@ -23,7 +25,7 @@ need_paper = $(if $(PAPER),,$(error PAPER is not set; try: make $@ PAPER=lion_k)
 help: ## show this help
 	@echo "make reproduce PAPER=lion_k     does everything for one paper; the other targets:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r t d; do printf '  %-12s %s\n' "$$t" "$$d"; done
-	@echo "variables: PAPER SCALE=desk|smoke|paper EXPERIMENT SEEDS LAUNCHER=local|slurm PROFILE WORKERS ARGS='--dry-run'"
+	@echo "variables: PAPER SCALE=desk|smoke|paper EXPERIMENT SEEDS LOOKS MINUTES LAUNCHER=local|slurm PROFILE WORKERS ARGS='--dry-run'"
 
 setup: $(READY) ## make the virtual environment from the lock (about a minute; nothing when nothing changed)
 
@@ -32,7 +34,7 @@ $(READY): requirements.lock pyproject.toml
 
 reproduce: $(READY) ## run what is missing of PAPER, judge its claims, write its page
 	@$(need_paper)bash scripts/install_data.sh
-	@$(ASSAY) reproduce $(PAPER) --scale $(SCALE) --launcher $(LAUNCHER) --profile $(PROFILE) --workers $(WORKERS) $(if $(EXPERIMENT),-e $(EXPERIMENT)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
+	@$(ASSAY) reproduce $(PAPER) --scale $(SCALE) --launcher $(LAUNCHER) --profile $(PROFILE) --workers $(WORKERS) $(if $(EXPERIMENT),-e $(EXPERIMENT)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(LOOKS),--looks $(LOOKS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 status: $(READY) ## how far each paper is, or the experiments of PAPER
 	@$(ASSAY) status $(PAPER) --scale $(SCALE) $(ARGS)

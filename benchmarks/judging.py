@@ -57,7 +57,7 @@ def most_mib() -> float:
 
     Not from getrusage: its maximum outlives an exec, so a child starts with that of the benchmark that started it.
     """
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 

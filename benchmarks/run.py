@@ -29,7 +29,7 @@ def command(*words: str, **env: str) -> float:
     """Seconds that a command takes; it must succeed."""
     began = time.perf_counter()
     result = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, text=True
+        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, encoding="utf-8"
     )
     if result.returncode:
         raise SystemExit(f"{' '.join(words)} failed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
@@ -51,6 +51,7 @@ def step() -> dict[str, Any]:
     from torch import nn
 
     from assay import compose, runner
+    from assay.run.build import build
 
     torch.set_num_threads(1)
     compose.load(None)
@@ -69,7 +70,7 @@ def step() -> dict[str, Any]:
             }
         ]
     )
-    module = runner.build(compose.assemble(choices, values, 1))
+    module = build(compose.assemble(choices, values, 1))
     x, y = module.data.train.x, module.data.train.y
     net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
@@ -147,7 +148,7 @@ def planning() -> dict[str, Any]:
 def judging() -> dict[str, Any]:
     """Loading 10,000 records and judging, imports apart; in a process of its own for its memory."""
     out = subprocess.run(
-        [sys.executable, "-m", "benchmarks.judging"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.judging"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     ).stdout
     seconds, imported, most = map(float, out.split())
     return {"value": seconds, "detail": f"{most - imported:.0f} MiB beside {imported:.0f} MiB of imports"}
@@ -166,11 +167,12 @@ def saf() -> dict[str, Any]:
     """A step of SAF against one of SGD, beside MESA and SAM: in turns in one process, as the paper's cost is judged."""
     import torch
 
-    from assay import compose, runner
+    from assay import compose
+    from assay.run.build import build
 
     torch.set_num_threads(1)
     compose.load("saf")
-    module = runner.build(compose.assemble(*compose.merge([{"module": "saf/cost"}]), 1))
+    module = build(compose.assemble(*compose.merge([{"module": "saf/cost"}]), 1))
     for block in module.blocks():
         module.training_step(block, 0)
     module.finish()
@@ -241,7 +243,7 @@ def main() -> None:
     arguments = parser.parse_args()
     wanted = arguments.rows or [name for name, *_ in ROWS if arguments.all or name != "sweep200"]
     path = ROOT / "benchmarks" / "latest.json"
-    kept = json.loads(path.read_text())["rows"] if path.exists() else {}
+    kept = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     for name, text, target, measure in ROWS:
         if name in wanted:
             found = measure()
@@ -251,7 +253,9 @@ def main() -> None:
             print(f"{text:45} {found['value']:8.3f}  target {target:<5} {mark:5} {found['detail']}", flush=True)
     from assay.provenance import machine, versions
 
-    path.write_text(json.dumps({"machine": machine(), "versions": versions(), "rows": kept}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"machine": machine(), "versions": versions(), "rows": kept}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,10 @@ def measure(folder: Path, cluster, runs: int) -> dict[str, float]:
     return {
         "runs": len(took),
         "computed": sum(site.computed().values()),
-        "tasks": sum(len(json.loads(path.read_text())["tasks"]) for path in (site.sweep() / "jobs").glob("*.json")),
+        "tasks": sum(
+            len(json.loads(path.read_text(encoding="utf-8"))["tasks"])
+            for path in (site.sweep() / "jobs").glob("*.json")
+        ),
         "work in core-seconds": round(sum(took), 1),
         "work on four places in s": round(work, 1),
         "submission to last record in s": round(span, 1),

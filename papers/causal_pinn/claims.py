@@ -21,6 +21,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -30,9 +31,12 @@ from assay.claims import (
     below,
     between,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "small networks, Lorenz to t = 1, for the paper's networks and T = 20"}
 
 CLAIMS = [
     Claim(
@@ -110,24 +114,7 @@ def finals(results: Results, experiment: str, arm: str, name: str) -> dict[int, 
 
 def log_ratio(experiment: str, arm: str, other: str) -> Measure:
     """By seed, log(error of one arm / error of another)."""
-
-    def measure(results: Results) -> Values:
-        a, b = (finals(results, experiment, name, "error/all") for name in (arm, other))
-        return [Value(str(s), math.log(a[s][0] / b[s][0]), (a[s][1], b[s][1])) for s in a if s in b]
-
-    return measure
-
-
-def mean_of(measure: Measure) -> Measure:
-    """The mean of a measure's values as one value."""
-
-    def reduced(results: Results) -> Values:
-        values = measure(results)
-        if not values:
-            return []
-        return [Value("mean", float(np.mean([v.value for v in values])), tuple(r for v in values for r in v.runs))]
-
-    return reduced
+    return (scalar(experiment, "error/all", arm) / scalar(experiment, "error/all", other)).log()
 
 
 def states(results: Results, arm: str, ends_only: bool = False) -> list[tuple[float, float, str]]:
@@ -152,6 +139,7 @@ def states(results: Results, arm: str, ends_only: bool = False) -> list[tuple[fl
 def indicator(ends_only: bool = False) -> Measure:
     """Spearman's correlation of S and the error over all causal arms, seeds and moments, as one value."""
 
+    @function(Read("lorenz", arms=tuple(CAUSAL)))
     def measure(results: Results) -> Values:
         rows = [row for arm in CAUSAL for row in states(results, arm, ends_only)]
         if len(rows) < 3:
@@ -170,6 +158,7 @@ def fired(results: Results) -> list[int]:
 STOPPED = "seeds in which the rule acted"
 
 
+@function(Read("lorenz", arms=("annealed_stop",)))
 def times_fired(results: Results) -> Values:
     """How many seeds that are."""
     known = finals(results, "lorenz", "annealed_stop", "steps/fired")
@@ -184,6 +173,7 @@ def stopping(name: str) -> Measure:
     Nothing where fewer than three are left: the two arms are then nearly the same runs, and the check is inconclusive.
     """
 
+    @function(Read("lorenz", arms=("annealed_stop", "annealed")))
     def measure(results: Results) -> Values:
         stop, full = (finals(results, "lorenz", arm, name) for arm in ("annealed_stop", "annealed"))
         seeds = [seed for seed in fired(results) if seed in full]
@@ -198,6 +188,7 @@ def stopping(name: str) -> Measure:
     return measure
 
 
+@function(Read("lorenz", arms=("annealed", *FIXED)), over="seed")
 def annealed_less_median(results: Results) -> Values:
     """By seed, log(error of the annealed arm / median error of the three fixed tolerances)."""
     annealed = finals(results, "lorenz", "annealed", "error/all")
@@ -230,7 +221,6 @@ CHECKS = [
         "constant weights (rel. 1e-10); without detaching them it differs by more than 1e-2 at eps = 0.1 on an "
         "Allen-Cahn start.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "first_a"), at_most(1e-12), "w_1 - 1"),
@@ -248,7 +238,6 @@ CHECKS = [
         "Jets against nested autograd for MLP and modified MLP in float64: u, u_t and u_x to u_xxxx, max |jet - "
         "nested| / max |nested| < 1e-9 for each. u, u_x and u_xx at x = -1 and 1 agree to 1e-12 max(1, max |.|).",
         serves=["C8"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", f"{name}_error_{net}"), below(bound), f"{text}, {net}")
@@ -264,7 +253,6 @@ CHECKS = [
         "LSODA (tolerances 1e-10) on the same semi-discretisation by < 1e-5; the order observed on regular "
         "Kuramoto-Sivashinsky at t = .2, from differences at dt = 2.5e-4, 1.25e-4, 6.25e-5, is 4 +- 0.3.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "halved_step"), below(1e-6), "dt - dt/2"),
@@ -280,7 +268,6 @@ CHECKS = [
         "Allen-Cahn, causal against plain, paired by seed: log(error_causal / error_pinn) is negative in 5 of 5 seeds "
         "(and so is its mean).",
         serves=["C1"],
-        experiment="allen_cahn",
         kind=Count([Condition(log_ratio("allen_cahn", "causal", "pinn"), below(0), "log(causal / plain)")]),
     ),
     Check(
@@ -288,18 +275,18 @@ CHECKS = [
         "Lorenz, annealed without stop against eps = 0, both 6000 steps: the mean of log(error_annealed / error_pinn) "
         "is below 0 (paired t over 5 seeds).",
         serves=["C1"],
-        experiment="lorenz",
         kind=Interval(log_ratio("lorenz", "annealed", "pinn"), below(0), name="log(annealed / plain)"),
     ),
     Check(
         "4r",
         "Allen-Cahn: errors of all arms (time marching in four windows serves no check), and the mean log ratio.",
         serves=["C1"],
-        experiment="allen_cahn",
         kind=Report(
             [
                 *reports("allen_cahn", AC_ARMS, [("error/all", "error")]),
-                Condition(mean_of(log_ratio("allen_cahn", "causal", "pinn")), at_most(math.inf), "log(causal / plain)"),
+                Condition(
+                    log_ratio("allen_cahn", "causal", "pinn").mean("seed"), at_most(math.inf), "log(causal / plain)"
+                ),
             ]
         ),
     ),
@@ -308,7 +295,6 @@ CHECKS = [
         "Allen-Cahn, plain arm, step 2500: the share of sum_i L_i that the first six of 24 slices carry is > .5 in >= "
         "3 of 5 seeds.",
         serves=["C2"],
-        experiment="allen_cahn",
         kind=Count(
             [
                 Condition(
@@ -323,7 +309,6 @@ CHECKS = [
         "Allen-Cahn, plain arm: Spearman's correlation of C(t_i) = sum_j |dR(t_i, x_j)/dtheta|^2 / 24 with t_i is > 0 "
         "at step 0 and at step 1000, in >= 3 of 5 seeds.",
         serves=["C2"],
-        experiment="allen_cahn",
         kind=Count(
             [
                 Condition(
@@ -338,7 +323,6 @@ CHECKS = [
         "5r",
         "The share of the first quarter and the correlations of C with t of both arms.",
         serves=["C2"],
-        experiment="allen_cahn",
         kind=Report(
             reports(
                 "allen_cahn",
@@ -358,7 +342,6 @@ CHECKS = [
         "the last state of runs that stop early. S = -log(min w)/eps is the unweighted residual: what is tested is the "
         "residual as an indicator of the error.",
         serves=["C3"],
-        experiment="lorenz",
         kind=Count([Condition(indicator(), above(0.5), "Spearman(S, error)")]),
         unit="all causal runs",
     ),
@@ -368,7 +351,6 @@ CHECKS = [
         "(inconclusive if fewer than 3): the stopped arm takes fewer steps in all, and the geometric mean of "
         "error_stop / error_nostop is <= 1.5.",
         serves=["C3"],
-        experiment="lorenz",
         kind=Count(
             [
                 Condition(times_fired, at_least(0), "seeds"),
@@ -383,7 +365,6 @@ CHECKS = [
         "The same correlation at the runs' ends alone (both numbers fall with training); steps taken and turns that "
         "the rule ended.",
         serves=["C3"],
-        experiment="lorenz",
         kind=Report(
             [
                 Condition(indicator(ends_only=True), at_most(math.inf), "Spearman(S, error) at the ends"),
@@ -397,43 +378,39 @@ CHECKS = [
         "Lorenz: the annealed arm's error is at most the median error of the fixed tolerances 1e-3, 1e-1 and 10, in >= "
         "4 of 5 seeds (without stop, 6000 steps).",
         serves=["C4"],
-        experiment="lorenz",
         kind=Count([Condition(annealed_less_median, at_most(0), "log(annealed / median of fixed)")], need=4),
     ),
     Check(
         "7r",
         "Lorenz: the whole curve of errors against eps.",
         serves=["C4"],
-        experiment="lorenz",
         kind=Report(reports("lorenz", LORENZ_ARMS, [("error/all", "error")])),
     ),
     Check(
         "7s",
         "Lorenz to t = 1 only: errors by component. The paper's T = 20 stays untested at desk scale.",
         serves=["C5"],
-        experiment="lorenz",
         kind=Report(reports("lorenz", ["pinn", "annealed"], [(f"error/{c}", f"error of {c}") for c in "xyz"])),
     ),
     Check(
         "8a",
         "A step with weights over a step that computes none, Allen-Cahn size, medians of 300 in turns: < 1.10.",
         serves=["C8"],
-        experiment="cost",
         kind=Count([Condition(scalar("cost", "time/causal_over_plain"), below(1.10), "causal / plain step")]),
+        unit="sitting",
     ),
     Check(
         "8b",
         "u_xxxx on the Allen-Cahn grid and the gradient of the mean of its square, float32, medians of 7: nested "
         "reverse mode takes more than 1.5 times as long as jets.",
         serves=["C8"],
-        experiment="cost",
         kind=Count([Condition(scalar("cost", "time/over_jets/nested"), above(1.5), "nested / jets")]),
+        unit="sitting",
     ),
     Check(
         "8r",
         "Milliseconds of a step and of the derivative by four routes.",
         serves=["C8"],
-        experiment="cost",
         kind=Report(
             [
                 *(

@@ -33,7 +33,7 @@ def profiles(results: Results) -> pl.DataFrame:
     if frame.is_empty() or "loss" not in frame.columns:
         raise MissingData("no profiles of the slices in these results")
     frame = frame.filter(pl.col("loss").is_not_null())
-    return frame.filter(pl.col("seed") == frame["seed"].min()).sort("step", "t")
+    return frame.filter(pl.col("seed") == frame["seed"].min()).sort("at_step", "t")
 
 
 @figure(
@@ -51,9 +51,9 @@ def slices(results: Results) -> Figure:
     axes = fig.subplots(3, len(arms), sharex=True, sharey="row", squeeze=False)
     for column, arm in enumerate(arms):
         mine = frame.filter(pl.col("arm") == arm)
-        steps = sorted(mine["step"].unique())
+        steps = sorted(mine["at_step"].unique())
         for step, hue in zip(steps, style.sequence(len(steps)), strict=True):
-            here = mine.filter(pl.col("step") == step)
+            here = mine.filter(pl.col("at_step") == step)
             for row, name in enumerate(("loss", "weight", "rate")):
                 axes[row, column].plot(here["t"], here[name], color=hue, label=f"step {step:g}")
         axes[0, column].set_yscale("log")

@@ -351,7 +351,7 @@ class Solve(GradientModule):
         self.scalar(f"rate/spearman_{self.steps_done}", spearmanr(rates.tolist(), t.tolist()).statistic)
         for i, row in enumerate(zip(t.tolist(), slices.tolist(), weights.tolist(), rates.tolist(), strict=True)):
             at, loss, weight, rate = row
-            self.unit(f"{self.steps_done}/{i}", step=self.steps_done, t=at, loss=loss, weight=weight, rate=rate)
+            self.unit(f"{self.steps_done}/{i}", at_step=self.steps_done, t=at, loss=loss, weight=weight, rate=rate)
 
     def finish(self) -> None:
         """Errors, residuals, and how many steps it took."""

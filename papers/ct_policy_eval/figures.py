@@ -53,10 +53,10 @@ def values(results: Results) -> Figure:
     style.legend(axes[0])
     units = results.of("option", "units")
     if len(units):
-        units = units.with_columns(RENAMED).group_by("arm", "x").agg(pl.col("value", "truth").mean()).sort("x")
+        units = units.with_columns(RENAMED).group_by("arm", "x").agg(pl.col("price", "truth").mean()).sort("x")
         for name in METHODS:
             rows = units.filter(pl.col("arm") == name)
-            axes[1].plot(rows["x"], rows["value"], label=NAMES[name], **{**LOOKS[name], "marker": ""})
+            axes[1].plot(rows["x"], rows["price"], label=NAMES[name], **{**LOOKS[name], "marker": ""})
         axes[1].plot(rows["x"], rows["truth"], ":", color=style.INK, label="Black-Scholes", zorder=4)
     style.label(axes[1], "price of the stock / strike", "J(T/2, x)", title="E4: a call")
     return fig

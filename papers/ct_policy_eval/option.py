@@ -144,4 +144,4 @@ class Option(GradientModule):
         fitted = self.J(middle, x[:, None])
         price = black_scholes(middle, x, self.strike, self.rate, self.sigma)
         for at, value, truth in zip(SHOWN, fitted.tolist(), price.tolist(), strict=True):
-            self.unit(f"{at:.3f}", x=float(at), value=value, truth=truth)
+            self.unit(f"{at:.3f}", x=float(at), price=value, truth=truth)

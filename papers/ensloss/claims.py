@@ -23,6 +23,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -33,6 +34,7 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.metrics.paired_tests import PairedTable, paired_ttest_table
@@ -47,6 +49,8 @@ AXIS = {"pairs": "pair", "tables": "data.table"}
 
 LOSS_OF_SLOPES = -(0.5 + math.exp(0.5) * stats.norm.cdf(-1))
 """E max(-1, -exp(v)) for standard normal v: -0.7616."""
+
+STANDS_FOR = {"desk": "small MLPs on Fashion-MNIST and KEEL for ResNets on CIFAR-10 and OpenML"}
 
 CLAIMS = [
     Claim(
@@ -101,7 +105,7 @@ def winners(results: Results, experiment: str) -> dict[tuple[str, str], tuple[fl
         per = row["per"]
         if row["winner"] is None or per.get("model.depth", 3) != 3:
             continue
-        best = max(candidate["score"] for candidate in row["candidates"])
+        best = max(c["score"] for c in row["candidates"] if c["score"] is not None)  # none where it diverged
         found[per["arm"], per[AXIS[experiment]]] = (row["winner"]["optimizer.lr"], best)
     return found
 
@@ -125,8 +129,12 @@ def frame_of(results: Results, experiment: str) -> pl.DataFrame:
     return frame.select(*columns, "signature").sort("task", "arm", "seed")
 
 
-def gain_on_best(results: Results, experiment: str, over: str = "seed") -> Values:
+def gain_on_best(experiment: str, over: str = "seed") -> Measure:
     """acc(EnsLoss) - acc(best fixed loss), averaged over tasks by seed, or over seeds by task."""
+    return function(experiment, over=over)(partial(_gain_on_best, experiment=experiment, over=over))
+
+
+def _gain_on_best(results: Results, experiment: str, over: str) -> Values:
     best, frame = best_fixed(results, experiment), frame_of(results, experiment)
     found: dict[str, list[tuple[float, tuple[str, str]]]] = {}
     cells = {(arm, task, seed): (value, run) for arm, task, seed, value, run in frame.iter_rows()}
@@ -156,11 +164,10 @@ def runs_of(results: Results, experiment: str, *arms: str) -> tuple[str, ...]:
     return tuple(sorted(set(frame.filter(pl.col("arm").is_in(arms))["signature"])))
 
 
-def against_fixed(
-    experiment: str, number: Callable[[PairedTable], float], adjust: bool = False
-) -> Callable[[Results], Values]:
+def against_fixed(experiment: str, number: Callable[[PairedTable], float], adjust: bool = False) -> Measure:
     """A number of the table of EnsLoss against each fixed loss."""
 
+    @function(experiment)
     def measure(results: Results) -> Values:
         found = {arm: table_of(results, experiment, "ens", arm, adjust) for arm in FIXED}
         return [
@@ -188,7 +195,7 @@ def counts(experiment: str, adjust: bool = False) -> list[Condition]:
 
 
 def _only(measure: Measure, unit: str) -> Measure:
-    return lambda results: [value for value in measure(results) if value.unit == unit]
+    return function(*measure.reads)(lambda results: [value for value in measure(results) if value.unit == unit])
 
 
 def accuracy_by_pair(arm: str) -> Measure:
@@ -196,6 +203,7 @@ def accuracy_by_pair(arm: str) -> Measure:
     return scalar("pairs", "test/accuracy", arm, group="pair", model__depth=3)
 
 
+@function(Read("synthetic", arms=("ens",)))
 def excess_steps(results: Results) -> Values:
     """By how much the mean excess risk of EnsLoss falls from each n to the next."""
     frame = results.of("synthetic", arm="ens")
@@ -208,8 +216,12 @@ def excess_steps(results: Results) -> Values:
     ]
 
 
-def common_rate(results: Results, arm: str) -> Values:
+def common_rate(arm: str) -> Measure:
     """acc(EnsLoss) - acc(arm) by pair and seed, over the pairs where both chose the rate 1e-2."""
+    return function(Read("pairs", arms=("ens", arm)))(partial(_common_rate, arm=arm))
+
+
+def _common_rate(results: Results, arm: str) -> Values:
     found, frame = winners(results, "pairs"), frame_of(results, "pairs")
     shared = [task for who, task in found if who == arm and found[arm, task][0] == 1e-2]
     shared = [task for task in shared if found.get(("ens", task), (0,))[0] == 1e-2]
@@ -221,8 +233,12 @@ def common_rate(results: Results, arm: str) -> Values:
     ]
 
 
-def wilcoxon(results: Results, arm: str) -> Values:
+def wilcoxon(arm: str) -> Measure:
     """One-sided p of Wilcoxon's signed-rank test over tables: mean accuracy of EnsLoss above that of a fixed loss."""
+    return function(Read("tables", arms=("ens", arm)))(partial(_wilcoxon, arm=arm))
+
+
+def _wilcoxon(results: Results, arm: str) -> Values:
     frame = frame_of(results, "tables").filter(pl.col("arm").is_in(["ens", arm]))
     means = frame.group_by("task", "arm").agg(pl.col("accuracy").mean()).pivot(on="arm", index="task")
     if means.is_empty() or not {"ens", arm} <= set(means.columns) or (means["ens"] == means[arm]).all():
@@ -261,7 +277,6 @@ CHECKS = [
         "phi(z_j) >= phi(z_i) + g_i (z_j - z_i) - 1e-9 max(1, |phi|) for all i, j. Control: unsorted slopes (B = 128) "
         "break the last in more than 99 % of batches",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "fall"), at_most(1e-15), "g_i - g_j"),
@@ -279,7 +294,6 @@ CHECKS = [
         "sum g_i y_i grad f to 1e-10; with g = -sigmoid(-z) in place of steps 2 to 6, 100 steps equal those of BCE to "
         "1e-8",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "gradient"), at_most(1e-10), "gradient"),
@@ -293,7 +307,6 @@ CHECKS = [
         "The mean of 10^6 clipped slopes is -(1/2 + sqrt(e) Phi(-1)) = -0.7616 within 0.002; with the same draws no "
         "slope at lambda = 1e-4 differs from that at lambda = 0 by more than 1e-3",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "mean"), between(LOSS_OF_SLOPES - 2e-3, LOSS_OF_SLOPES + 2e-3), "mean slope"),
@@ -307,7 +320,6 @@ CHECKS = [
         "Synthetic rows with known P(Y = 1 | x), n in {500, 1500, 3000, 10000}, depth 3, width 128, 100 epochs: the "
         "mean excess risk of EnsLoss falls at each step of n",
         serves=["C3"],
-        experiment="synthetic",
         kind=Count([Condition(excess_steps, above(0), "fall of the excess risk")]),
         unit="step of n",
     ),
@@ -316,7 +328,6 @@ CHECKS = [
         "At n = 10000 the excess risk of EnsLoss minus that of BCE, paired over 5 seeds: upper end below 1 point; "
         "lower end above it refutes",
         serves=["C3"],
-        experiment="synthetic",
         kind=Interval(
             difference(
                 scalar("synthetic", "test/excess", "ens", data__train=10000),
@@ -332,15 +343,13 @@ CHECKS = [
         "loss), paired t over 5 seeds, is positive with 95 % confidence; the best fixed loss of a pair is the one of "
         "BCE, hinge and Exp with the highest validation accuracy in the selection runs",
         serves=["C4", "C5"],
-        experiment="pairs",
-        kind=Interval(partial(gain_on_best, experiment="pairs"), above(0), name="gain over the best fixed loss"),
+        kind=Interval(gain_on_best("pairs"), above(0), name="gain over the best fixed loss"),
     ),
     Check(
         "5b",
         "Against each of BCE, Exp and hinge: pairs where EnsLoss is better (one-sided paired t at 5 %, 5 seeds) minus "
         "pairs where it is worse is at least 2",
         serves=["C4", "C5"],
-        experiment="pairs",
         kind=Count([Condition(against_fixed("pairs", lambda table: table.lead), at_least(2), "pairs won minus lost")]),
         unit="fixed loss",
     ),
@@ -349,7 +358,6 @@ CHECKS = [
         "The same count on twelve real tables of two classes (200 to 1000 rows, at least 9 features), depth 3, in "
         "place of the paper's fourteen: tables won minus tables lost is at least 2 against each fixed loss",
         serves=["C4"],
-        experiment="tables",
         kind=Count(
             [Condition(against_fixed("tables", lambda table: table.lead), at_least(2), "tables won minus lost")]
         ),
@@ -360,13 +368,12 @@ CHECKS = [
         "Pairs won, tied and lost, as the paper counts and after Holm's correction over both directions; the gain "
         "where both losses chose the rate 1e-2",
         serves=["C5"],
-        experiment="pairs",
         kind=Report(
             [
                 *counts("pairs"),
                 *counts("pairs", adjust=True),
                 *(
-                    Condition(partial(common_rate, arm=arm), at_most(1), f"gain over {name} at rate 1e-2")
+                    Condition(common_rate(arm), at_most(1), f"gain over {name} at rate 1e-2")
                     for arm, name in FIXED.items()
                 ),
             ]
@@ -377,17 +384,11 @@ CHECKS = [
         "Tables won, tied and lost; Wilcoxon's signed-rank test over tables (one-sided p); the mean gain over the best "
         "fixed loss",
         serves=["C4"],
-        experiment="tables",
         kind=Report(
             [
                 *counts("tables"),
-                *(
-                    Condition(partial(wilcoxon, arm=arm), at_most(1), f"Wilcoxon p, {name}")
-                    for arm, name in FIXED.items()
-                ),
-                Condition(
-                    partial(gain_on_best, experiment="tables", over="task"), at_most(1), "gain over the best fixed loss"
-                ),
+                *(Condition(wilcoxon(arm), at_most(1), f"Wilcoxon p, {name}") for arm, name in FIXED.items()),
+                Condition(gain_on_best("tables", over="task"), at_most(1), "gain over the best fixed loss"),
             ]
         ),
     ),
@@ -396,7 +397,6 @@ CHECKS = [
         "By seed, the mean over pairs of the gain over BCE at depth 3 minus the gain at depth 1, paired t over 5 "
         "seeds, is positive with 95 % confidence; negative refutes",
         serves=["C4"],
-        experiment="pairs",
         kind=Interval(
             difference(gain("pairs", "test/accuracy", model__depth=3), gain("pairs", "test/accuracy", model__depth=1)),
             above(0),
@@ -408,7 +408,6 @@ CHECKS = [
         "Depth 3, means over pairs: training accuracy minus test accuracy of EnsLoss is below that of BCE, paired t "
         "over 5 seeds",
         serves=["C4"],
-        experiment="pairs",
         kind=Interval(gain("pairs", "gap", model__depth=3), below(0), name="gap, EnsLoss minus BCE"),
     ),
     Check(
@@ -416,7 +415,6 @@ CHECKS = [
         "Depth 3, means over pairs: the test accuracy of EnsLoss is above that of unsorted slopes, paired t over 5 "
         "seeds",
         serves=[],
-        experiment=["pairs", "controls"],
         kind=Interval(
             difference(deep("test/accuracy", "ens"), scalar("controls", "test/accuracy", "unsorted")),
             above(0),
@@ -428,7 +426,6 @@ CHECKS = [
         "Does randomness matter: accuracy of EnsLoss minus that of one loss with the expected slopes. And whether both "
         "training accuracies of 7a are at least .999, where the gap only repeats the test accuracy",
         serves=["C2"],
-        experiment=["pairs", "controls"],
         kind=Report(
             [
                 Condition(
@@ -446,7 +443,6 @@ CHECKS = [
         "A tenth of the training labels flipped, depth 3, clean test labels: accuracies, training accuracy on the "
         "flipped labels",
         serves=["C4"],
-        experiment="flipped",
         kind=Report(
             shown("flipped", {**ACCURACY, "train/accuracy": "training accuracy"}, ("ens", "bce", "hinge", "exp"))
         ),
@@ -455,8 +451,8 @@ CHECKS = [
         Check(
             f"8{letter}",
             f"Depth 3, accuracy of {FIXED[arm]} minus {FIXED[other]} on six pairs of classes, paired by seed: on some "
-            "pair the interval lies above 0 at a twelfth of the level, Bonferroni over pairs and directions; refuted if "
-            "on every pair it lies below .2 points",
+            "pair the interval lies above 0 at a twelfth of the level, Bonferroni over pairs and directions; refuted "
+            "if on every pair it lies below .2 points",
             serves=["C6"],
             kind=Interval(
                 accuracy_by_pair(arm) - accuracy_by_pair(other),
@@ -483,7 +479,6 @@ CHECKS = [
         "Depth 3, (a) weight decay 5e-3, (b) dropout 0.3: the mean gain over BCE, paired t over 5 seeds, is positive "
         "with 95 % confidence in both; negative in either refutes",
         serves=["C7"],
-        experiment="regularised",
         kind=Interval(gain("regularised", "test/accuracy", group="regulariser"), above(0), name="gain over BCE"),
     ),
 ]

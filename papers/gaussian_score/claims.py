@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +26,13 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "5,000 steps of an MLP on 14 × 14 Fashion-MNIST for EDM on CIFAR-10"}
 
 CLAIMS = [
     Claim(
@@ -88,13 +91,14 @@ Look = Callable[..., float]
 def of_network(number: Callable[[Look], float], column: str = "unexplained", group: str = "") -> Measure:
     """A number a seed, from what was measured at the checkpoints of that seed's network."""
 
+    @function("scores", over="seed")
     def measure(results: Results) -> Values:
         frame, found = results.of("scores", "units"), []
         if frame.is_empty() or column not in frame.columns:
             return []
         for (seed,), rows in sorted(frame.group_by(["seed"])):
-            last = rows["step"].max()
-            table = {(r["unit"], r["sigma"], r["step"]): r[column] for r in rows.iter_rows(named=True)}
+            last = rows["at_step"].max()
+            table = {(r["unit"], r["sigma"], r["at_step"]): r[column] for r in rows.iter_rows(named=True)}
 
             def look(
                 reference: str, sigma: float, step: int | None = None, table: Any = table, last: Any = last
@@ -113,12 +117,19 @@ def of_network(number: Callable[[Look], float], column: str = "unexplained", gro
 def at_levels(number: Callable[[Look, float], float], *sigmas: float, column: str = "unexplained") -> Measure:
     """A number a seed and noise level, in groups of equal noise."""
     parts = [of_network(lambda look, s=s: number(look, s), column, f"sigma={s:g}") for s in sigmas]  # type: ignore[misc]
-    return lambda results: [value for part in parts for value in part(results)]
+    return together(parts)
+
+
+def together(parts: Sequence[Measure]) -> Measure:
+    """The values of several measures by seed, each in its group."""
+    reads = dict.fromkeys(read for part in parts for read in part.reads)
+    return function(*reads, over="seed")(lambda results: [value for part in parts for value in part(results)])
 
 
 def of_reference(name: str, column: str = "unexplained") -> Measure:
     """1 - EV of a reference at the last checkpoint by noise level, for reports."""
 
+    @function("scores", over="seed")
     def measure(results: Results) -> Values:
         frame = results.of("scores", "units")
         sigmas = sorted(set(frame["sigma"])) if "sigma" in frame.columns else []
@@ -158,11 +169,11 @@ def arm(start: str, skip: int, column: str = "frechet", sampler: str = "heun") -
 def log_ratio(pairs: Mapping[str, tuple[Measure, Measure]]) -> Measure:
     """log(a / b), paired by seed, in a group for each pair."""
 
-    def logs(measure: Measure, group: str) -> Measure:
-        return lambda results: [replace(v, value=math.log(v.value), group=group) for v in measure(results)]
+    def of_group(measure: Measure, group: str) -> Measure:
+        named = function(*measure.reads, over="seed")
+        return named(lambda results: [replace(v, group=group) for v in measure(results)])
 
-    parts = [difference(logs(a, name), logs(b, name)) for name, (a, b) in pairs.items()]
-    return lambda results: [value for part in parts for value in part(results)]
+    return together([of_group(a.log() - b.log(), name) for name, (a, b) in pairs.items()])
 
 
 FULL = arm("teleport", 0)
@@ -175,7 +186,6 @@ CHECKS = [
         ".002 equals the closed form to relative 1e-6; Heun's error against it (grid ending at .002, N in {18, 36, 72, "
         "144, 288}, vector norm) falls with slope -2 +- .2 in N - 1.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "flow_error"), below(1e-6), "relative error of the closed form"),
@@ -188,7 +198,6 @@ CHECKS = [
         "(exact) log-density against scipy.stats.multivariate_normal and score against autograd of torch's "
         "MultivariateNormal (double, sigma in {.05, .5, 5}): relative 1e-8; GMM(1, full) = Gaussian to 1e-8.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "density_error"), at_most(1e-8), "log-density"),
@@ -202,7 +211,6 @@ CHECKS = [
         "(limit) At x = mu + sigma e (64 fixed e), mean over e of |s_delta - s_gauss|/|s_gauss|: the log-log slope "
         "over sigma in {20, 30, 40, 80} is -3 +- .2.",
         serves=[],
-        experiment="scores",
         kind=Exact([Condition(scalar("scores", "limit/slope"), between(-3.2, -2.8), "slope")]),
     ),
     Check(
@@ -210,7 +218,6 @@ CHECKS = [
         "At the last checkpoint 1-EV(gaussian) < .25 x 1-EV(isotropic+std) at each of sigma in {.5, 1, 2, 5}, in 5 of "
         "5 seeds.",
         serves=["C2"],
-        experiment="scores",
         kind=Count(
             [
                 Condition(
@@ -225,7 +232,6 @@ CHECKS = [
         "4b",
         "The same in D: sum |D_net - D_ref|^2 / sum |D_net - mu|^2 by noise level.",
         serves=["C2"],
-        experiment="scores",
         kind=Report(
             [
                 Condition(of_reference("gaussian", "denoised"), ANY, "gaussian"),
@@ -237,7 +243,6 @@ CHECKS = [
         "4c",
         "1-EV by noise level: Gaussian, delta mixture, GMM-10, GMM-50, isotropic.",
         serves=["C2", "C3", "C5"],
-        experiment="scores",
         kind=Report(
             [
                 Condition(of_reference(name), ANY, name)
@@ -249,7 +254,6 @@ CHECKS = [
         "4d",
         "1-EV with the reference's own score as denominator: Gaussian and delta mixture.",
         serves=["C2", "C3"],
-        experiment="scores",
         kind=Report([Condition(of_reference(name, "reverse"), ANY, name) for name in ("gaussian", "delta")]),
     ),
     Check(
@@ -257,7 +261,6 @@ CHECKS = [
         "1-EV(delta) - 1-EV(gaussian), paired t over 5 seeds at each of sigma in {.2, .5, 1, 2}: reproduced when at "
         "least 2 of 4 intervals lie above 0, refuted when at least 3 lie below.",
         serves=["C3"],
-        experiment="scores",
         kind=Interval(
             at_levels(apart("delta", "gaussian"), 0.2, 0.5, 1.0, 2.0),
             above(0),
@@ -270,7 +273,6 @@ CHECKS = [
         "At step 150 the EV of `gaussian` is higher than that of `delta` at every sigma <= 1 (.05, .1, .2, .5, 1), in "
         "5 of 5 seeds.",
         serves=["C4"],
-        experiment="scores",
         kind=Count(
             [
                 Condition(
@@ -285,7 +287,6 @@ CHECKS = [
         "6b",
         "At sigma = .2 the ratio (1-EV(gaussian))/(1-EV(delta)) increases from step 150 to 5000, in 5 of 5 seeds.",
         serves=["C4"],
-        experiment="scores",
         kind=Count([Condition(of_network(rise_of_ratio), above(0), "ratio at the end - at step 150")]),
     ),
     Check(
@@ -293,7 +294,6 @@ CHECKS = [
         "At step 150 and sigma in {.2, .5, 1}: 1-EV(gaussian) < 1-EV(isotropic+std) and < its own value at step 0, in "
         "5 of 5 seeds (an untrained EDM network is an isotropic Gaussian's denoiser).",
         serves=["C4"],
-        experiment="scores",
         kind=Count(
             [
                 Condition(
@@ -310,7 +310,6 @@ CHECKS = [
         "At sigma = .05 GMM-50 (full rank) beats the delta mixture: 1-EV(delta) - 1-EV(GMM-50), paired over seeds, "
         "> 0.",
         serves=["C5"],
-        experiment="scores",
         kind=Interval(
             of_network(lambda look: look("delta", 0.05) - look("gmm_50", 0.05)),
             above(0),
@@ -322,7 +321,6 @@ CHECKS = [
         "End points from the same x_T = 80 e (512 a seed, Heun N = 18): MSE per dimension to the network's sample, "
         "delta mixture less Gaussian, paired over seeds, > 0.",
         serves=["C6"],
-        experiment="trajectories",
         kind=Interval(
             difference(scalar("trajectories", "mse/delta"), scalar("trajectories", "mse/gaussian")),
             above(0),
@@ -333,7 +331,6 @@ CHECKS = [
         "8b",
         "MSE per dimension to the network's sample: closed form, GMM-50, delta mixture.",
         serves=["C6"],
-        experiment="trajectories",
         kind=Report(
             [Condition(scalar("trajectories", f"mse/{name}"), ANY, name) for name in ("gaussian", "gmm", "delta")]
         ),
@@ -343,7 +340,6 @@ CHECKS = [
         "Heun, N = 18, PCA-64 Frechet distance of 5000 samples to the 10 000 test images: log Frechet(m)/Frechet(0), "
         "paired t over seeds, ends below log 1.03 for both m = 4 and m = 5.",
         serves=["C7"],
-        experiment="sampling",
         kind=Interval(
             log_ratio({f"m={m}": (arm("teleport", m), FULL) for m in (4, 5)}),
             below(MOST),
@@ -356,7 +352,6 @@ CHECKS = [
         "At equal NFE teleportation is better than Heun on an (N-m)-point grid from 80: log ratio of Frechet distances "
         "ends below 0 for m = 4 and m = 5.",
         serves=["C7"],
-        experiment="sampling",
         kind=Interval(
             log_ratio({f"m={m}": (arm("teleport", m), arm("fewer", m)) for m in (4, 5)}),
             below(0),
@@ -368,7 +363,6 @@ CHECKS = [
         "9c",
         "Negative control: m = 12 is worse by more than 10 %: log Frechet(12)/Frechet(0) begins above log 1.1.",
         serves=["C7"],
-        experiment="sampling",
         kind=Interval(
             log_ratio({"m=12": (arm("teleport", 12), FULL)}), above(WORSE), name="log Frechet(12)/Frechet(0)"
         ),
@@ -385,7 +379,6 @@ CHECKS = [
         "Frechet distance by m: teleportation; at m = 4, 5 and 12 also fewer steps, a start at mu + t_m e, and the "
         "flow of an isotropic Gaussian.",
         serves=["C7"],
-        experiment="sampling",
         kind=Report(
             [
                 *(Condition(arm("teleport", m), ANY, f"teleport, m = {m}") for m in (*range(9), 12)),
@@ -402,7 +395,6 @@ CHECKS = [
         "The same on 64 penultimate features of a classifier, as a sliced Wasserstein distance in PCA-64, and the MSE "
         "to the full sampler's sample.",
         serves=["C7"],
-        experiment="sampling",
         kind=Report(
             [
                 Condition(arm("teleport", m, column), ANY, f"{text}, m = {m}")
@@ -415,7 +407,6 @@ CHECKS = [
         "9f",
         "DPM-Solver++(2M) with teleportation, m in {0, 4, 5}: PCA-64 Frechet distance.",
         serves=["C8"],
-        experiment="sampling",
         kind=Report([Condition(arm("teleport", m, sampler="dpmpp_2m"), ANY, f"m = {m}") for m in (0, 4, 5)]),
     ),
     Check(
@@ -423,7 +414,6 @@ CHECKS = [
         "(exact) On the closed form D_k(sigma)/D_k(0) = sqrt(lambda/(lambda + sigma^2)), so 90 % is reached at .484 "
         "sqrt(lambda): relative 1e-8; the measurement used on networks finds 30 modes in order of their variance.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("10a", "ratio_error"), at_most(1e-8), "D_k(sigma)/D_k(0)"),
@@ -437,14 +427,12 @@ CHECKS = [
         "Along network trajectories (512 a seed, Heun N = 72): Spearman's correlation of lambda_k and the measured "
         "sigma_90 over the 30 leading modes > .8 in 5 of 5 seeds.",
         serves=["C1"],
-        experiment="trajectories",
         kind=Count([Condition(scalar("trajectories", "emergence/spearman"), above(0.8), "Spearman's correlation")]),
     ),
     Check(
         "10c",
         "Largest share of sum |x|^2 at a point of the paths that lies outside the plane of their first and last.",
         serves=["C1"],
-        experiment="trajectories",
         kind=Report([Condition(scalar("trajectories", "path/outside_plane"), ANY, "outside the plane")]),
     ),
 ]

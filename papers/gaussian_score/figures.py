@@ -64,7 +64,7 @@ def lines(ax: Axes, frame: pl.DataFrame, x: str, y: str, group: str, names: dict
 def explained(results: Results) -> Figure:
     """1 - EV by noise level at the last checkpoint."""
     frame = need(units(results, "scores", "sigma", "unexplained"), "comparisons of scores")
-    frame = frame.filter(pl.col("step") == frame["step"].max())
+    frame = frame.filter(pl.col("at_step") == frame["at_step"].max())
     fig = style.figure(style.WIDTH, 4.0)
     ax = fig.subplots()
     lines(ax, frame, "sigma", "unexplained", "unit", NAMES)
@@ -109,7 +109,12 @@ def training(results: Results) -> Figure:
     fig = style.figure(style.WIDTH, 3.4)
     ax = fig.subplots()
     lines(
-        ax, frame, "step", "unexplained", "unit", {name: NAMES[name] for name in ("isotropic_std", "gaussian", "delta")}
+        ax,
+        frame,
+        "at_step",
+        "unexplained",
+        "unit",
+        {name: NAMES[name] for name in ("isotropic_std", "gaussian", "delta")},
     )
     ax.set_xscale("symlog", linthresh=50)
     ax.set_yscale("log")

@@ -64,6 +64,7 @@ class Scores(GradientModule):
     """
 
     takes = ("data", "model", "optimizer", "schedule")
+    unit_axes = ("sigma", "at_step")
     default_parts = {"schedule": "warmup_cosine", "optimizer": "adam", "model": "film_mlp"}
 
     def __init__(
@@ -131,7 +132,7 @@ class Scores(GradientModule):
         denoise = NetDenoiser(self.ema.module, self.data.inputs)
         for case in cases:
             for name, values in comparison.explained(denoise, case):
-                self.unit(name, step=self.steps_done, sigma=case.sigma, **values)
+                self.unit(name, at_step=self.steps_done, sigma=case.sigma, **values)
         return {}
 
     def finish(self) -> None:
@@ -206,6 +207,8 @@ class PretrainedScores(Trained):
         sigmas, points, clusters, rank: see `Scores`.
         weights: see `Trained`.
     """
+
+    unit_axes = ("sigma",)
 
     def __init__(
         self,

@@ -252,6 +252,8 @@ class Trajectories(Clothed):
         weights: see `Trained`.
     """
 
+    unit_axes = ("sigma", "point")
+
     def __init__(
         self,
         *,

@@ -22,6 +22,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -32,9 +33,12 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "the paper's teacher and students, with fewer steps, widths and noise levels"}
 
 CLAIMS = [
     Claim(
@@ -89,6 +93,7 @@ def units_of_linear(results: Results) -> pl.DataFrame:
     return frame if len(frame) and ALPHA in frame.columns else frame.head(0)
 
 
+@function("linear")
 def most_overtrained(results: Results) -> Values:
     """By setting of noise and start, the alpha at which the median of O over draws is largest."""
     frame = units_of_linear(results)
@@ -104,6 +109,7 @@ def most_overtrained(results: Results) -> Values:
 def relative_overtraining(alpha: float) -> Measure:
     """O(alpha)/O(1) by setting, the draws of the same seed paired."""
 
+    @function(Read("linear", levels=((ALPHA, (alpha, 1.0)),)), over="seed")
     def measure(results: Results) -> Values:
         frame = units_of_linear(results)
         if frame.is_empty():
@@ -131,6 +137,7 @@ def _setting(snr: Any, s02: Any) -> str:
 def median_ratio(name: str, hidden: int, other: int) -> Measure:
     """The median over draws of a scalar of student (i) at one width over that at another, paired by draw."""
 
+    @function(Read("readout", levels=((HIDDEN, (hidden, other)),)))
     def measure(results: Results) -> Values:
         pairs = _at_widths(results, name, (hidden, other))
         if not pairs:
@@ -144,6 +151,7 @@ def median_ratio(name: str, hidden: int, other: int) -> Measure:
 def ratio_of_medians(name: str, hidden: int, other: int) -> Measure:
     """The median over draws of a scalar of student (i) at one width, over its median at another."""
 
+    @function(Read("readout", levels=((HIDDEN, (hidden, other)),)))
     def measure(results: Results) -> Values:
         pairs = _at_widths(results, name, (hidden, other))
         if not pairs:
@@ -178,6 +186,7 @@ def _runs(draws: Draws) -> tuple[str, ...]:
 def rank_correlation(capacity: str) -> Measure:
     """By draw, Spearman's rho over widths of a capacity with the final error, average ranks for ties."""
 
+    @function("readout", over="seed")
     def measure(results: Results) -> Values:
         sizes, errors = (_at_widths(results, name, None) for name in (f"capacity/{capacity}", "test/final"))
         found = []
@@ -194,6 +203,7 @@ def rank_correlation(capacity: str) -> Measure:
 def mean_over_draws(measure: Measure) -> Measure:
     """The mean of a measure's values as one value."""
 
+    @function(*measure.reads)
     def reduced(results: Results) -> Values:
         values = measure(results)
         if not values:
@@ -207,6 +217,7 @@ def mean_over_draws(measure: Measure) -> Measure:
 def medians(experiment: str, name: str, column: str) -> Measure:
     """The median over seeds of a scalar for every value of a column, each in a group of its own."""
 
+    @function(experiment)
     def measure(results: Results) -> Values:
         frame = results.of(experiment)
         if frame.is_empty() or not {name, column} <= set(frame.columns):
@@ -237,7 +248,6 @@ CHECKS = [
         "N = 200, alpha in {.5, 2, 4}, SNR 1, s02 = 1: Euler's w with step .01 equals the modal solution with exp(-lam "
         "t) replaced by (1 - .01 lam)^n, relative 1e-10, at t in {.1, .3, 1, 3, 10, 30}.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact([Condition(exact("1a", "weights_error"), at_most(1e-10), "relative distance of w")]),
         unit="number",
     ),
@@ -245,7 +255,6 @@ CHECKS = [
         "1b",
         "Euler with step .001 against gradient flow of the same draw: E_t within 1e-2 relative.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact([Condition(exact("1b", "training_error"), at_most(1e-2), "relative difference of E_t")]),
         unit="number",
     ),
@@ -254,7 +263,6 @@ CHECKS = [
         "Means over 200 draws of (wbar, w0, e) at fixed X of the per-draw E_g and E_t are within 4 SE of the formulas "
         "at t in {.3, 3, 30}.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1c", "generalisation"), at_most(4), "E_g, standard errors"),
@@ -269,7 +277,6 @@ CHECKS = [
         "4}; (SNR, s02) in {(10, 0), (1, 1), (.1, 1)}, 12 log times in [1e-2, 1e3]): E_g within 3 %, E_t within 5 % "
         "where E_t > .02; at t = inf within 1e-3 of the two closed forms.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "generalisation"), at_most(0.03), "E_g, relative"),
@@ -283,7 +290,6 @@ CHECKS = [
         "3a",
         "For each SNR and s02, the alpha with the largest median of O over 20 draws is .9, 1 or 1.1.",
         serves=["C2", "C3"],
-        experiment="linear",
         kind=Count([Condition(most_overtrained, between(0.9, 1.1), "alpha of the largest median O")]),
         unit="setting",
     ),
@@ -291,17 +297,13 @@ CHECKS = [
         "3b",
         "For each SNR and s02, O(.1) < .25 O(1) in >= 19 of 20 draws (large networks).",
         serves=["C2", "C3"],
-        experiment="linear",
         kind=Count([Condition(relative_overtraining(0.1), below(0.25), "O(.1)/O(1)")], need=19),
-        unit="draw",
     ),
     Check(
         "3c",
         "For each SNR and s02, O(4) < .25 O(1) in >= 19 of 20 draws (small networks).",
         serves=["C2"],
-        experiment="linear",
         kind=Count([Condition(relative_overtraining(4.0), below(0.25), "O(4)/O(1)")], need=19),
-        unit="draw",
     ),
     Check(
         "4",
@@ -309,7 +311,6 @@ CHECKS = [
         "norm for alpha < 1; for both layers with N_i = 50 > P = 30 the part of W_1(t) - W_1(0) outside the span of "
         "the inputs is < 1e-10 of its Frobenius norm.",
         serves=["C6"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("4", "linear"), below(1e-10), "linear, relative"),
@@ -325,7 +326,6 @@ CHECKS = [
         "e: at alpha = .5 the mean difference of |wbar - w|^2/N is within 4 SE of .5 and SE < .01; at alpha = 2 every "
         "difference is < 1e-8.",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("5", "mean_in_errors"), at_most(4), "mean difference - .5, standard errors"),
@@ -340,7 +340,6 @@ CHECKS = [
         "Student (i), 10 draws: the median over draws of E_g(inf) at N_h = 300 over that at 3000 is > 3, and the "
         "median O(3000) is < .1 of the median O(300).",
         serves=["C5", "C2"],
-        experiment="readout",
         kind=Count(
             [
                 Condition(median_ratio("test/final", 300, 3000), above(3), "E_g(300)/E_g(3000)"),
@@ -354,7 +353,6 @@ CHECKS = [
         "Student (ii), s = 1, 5 seeds: E_g at the end at N_h = 400 less that at N_h = 19, paired t: reproduced if the "
         "95 % interval lies below 0, refuted if above.",
         serves=["C5"],
-        experiment="two_layers",
         kind=Interval(
             difference(student("test/final", 400), student("test/final", 19)), below(0), name="E_g(400) - E_g(19)"
         ),
@@ -363,7 +361,6 @@ CHECKS = [
         "6r",
         "Student (ii): E_g at the end, the smallest on the way, O, and E_t at the end, by s and N_h.",
         serves=["C5"],
-        experiment="two_layers",
         kind=Report(
             [
                 Condition(by_width_and_scale(name), at_most(math.inf), text)
@@ -381,7 +378,6 @@ CHECKS = [
         "The least eigenvalue that is not zero is within 15 % of (1 - sqrt(alpha))^2 at N = 800, alpha in {.25, .5, 2, "
         "4}: every one of 20 draws.",
         serves=["C7"],
-        experiment="exact",
         kind=Exact([Condition(exact("7", "relative_error"), below(0.15), "relative error, worst draw")]),
         unit="number",
     ),
@@ -389,7 +385,6 @@ CHECKS = [
         "8a",
         "Our bound, B sqrt(tr K)/P at t = inf: Spearman's rho with E_g over the nine N_h, mean over 10 draws >= .7.",
         serves=["C8"],
-        experiment="readout",
         kind=Count(
             [
                 Condition(
@@ -403,7 +398,6 @@ CHECKS = [
         "8b",
         "Its rho less that of the naive capacity sqrt(min(N_h, P)/P), per draw: the 95 % interval lies above 0.",
         serves=["C8"],
-        experiment="readout",
         kind=Interval(
             difference(rank_correlation("reachable"), rank_correlation("naive")), above(0), name="rho(b) - rho(a)"
         ),
@@ -412,7 +406,6 @@ CHECKS = [
         "8r",
         "Student (i): median over draws of E_g(inf), min E_g, O, the best ridge, and both capacities, by N_h.",
         serves=["C5", "C8"],
-        experiment="readout",
         kind=Report(
             [
                 Condition(medians("readout", name, HIDDEN), at_most(math.inf), text)
@@ -432,7 +425,6 @@ CHECKS = [
         "T-shirt against shirt with random features: median over draws of E_g(inf), min E_g and the best ridge, by "
         "N_h.",
         serves=["C5"],
-        experiment="images",
         kind=Report(
             [
                 Condition(medians("images", name, HIDDEN), at_most(math.inf), text)

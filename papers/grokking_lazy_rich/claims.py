@@ -21,6 +21,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -30,6 +31,7 @@ from assay.claims import (
     below,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
@@ -41,8 +43,9 @@ TOY = ("alpha", "epsilon", "samples", "sigma")
 
 def slope_of_delay(alphas: Iterable[float] = (0.25, 0.5, 1.0, 2.0)) -> Measure:
     """Per seed, the least-squares slope of log10 t_te - log10 t_tr in log2 alpha."""
-    wanted = list(alphas)
+    wanted = tuple(alphas)
 
+    @function(Read("alpha", levels=((ALPHA, wanted),)), over="seed")
     def measure(results: Results) -> Values:
         frame = results.of("alpha")
         if frame.is_empty() or "crossing/delay" not in frame.columns:
@@ -58,6 +61,7 @@ def slope_of_delay(alphas: Iterable[float] = (0.25, 0.5, 1.0, 2.0)) -> Measure:
     return measure
 
 
+@function("alpha")
 def rank_correlation(results: Results) -> Values:
     """Spearman's rho of alpha and the mean over seeds of the final test loss."""
     frame = results.of("alpha")
@@ -70,6 +74,7 @@ def rank_correlation(results: Results) -> Values:
     return [Value("all seeds", rho, tuple(sorted(frame["signature"].unique())))]
 
 
+@function(*TOY)
 def growth_error(results: Results) -> Values:
     """The relative error of the predicted growth of |w| in every run that ends with a test loss below 0.02."""
     found: dict[str, Value] = {}
@@ -99,6 +104,8 @@ def by(experiment: str, column: str, names: dict[str, str]) -> list[Condition]:
 
 
 DELAY = {"crossing/delay": "log10 t_te - log10 t_tr"}
+
+STANDS_FOR = {"desk": "the paper's toy model; 8 × 8 digits for MNIST and transformers"}
 
 CLAIMS = [
     Claim(
@@ -182,7 +189,6 @@ CHECKS = [
         "standard errors each; closed-form gradient against autograd at steps 0, 10, 100: largest difference over "
         "largest entry below 1e-10",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "standard_errors"), at_most(4.0), "standard errors"),
@@ -196,7 +202,6 @@ CHECKS = [
         "error below 1e-2 at steps 10, 100, 1000; test predictions after 8000 steps against the linearised ones at the "
         "same step below 5e-3, and against regression with the initial kernel below 2e-2",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 *(
@@ -212,14 +217,12 @@ CHECKS = [
         "3a",
         "Delay log10 t_te - log10 t_tr regressed on log2 alpha over 0.25, 0.5, 1, 2, one slope per seed: above 0",
         serves=["C5"],
-        experiment="alpha",
         kind=Interval(slope_of_delay(), above(0.0), name="slope"),
     ),
     Check(
         "3b",
         "Final test loss rises with alpha: Spearman's rho of its means over seeds over 0.25 ... 16 at least 0.9",
         serves=["C5"],
-        experiment="alpha",
         kind=Exact([Condition(rank_correlation, at_least(0.9), "rho")]),
         unit="mean over seeds",
     ),
@@ -227,7 +230,6 @@ CHECKS = [
         "4a",
         "At alpha = 1 the final test loss at epsilon = 0.1 is below that at epsilon = 1 in every seed",
         serves=["C6"],
-        experiment="epsilon",
         kind=Count(
             [
                 Condition(
@@ -244,7 +246,6 @@ CHECKS = [
         "4b",
         "log10 t_te - log10 t_tr at epsilon = 0.1 minus the same at epsilon = 1, paired by seed: above 0",
         serves=["C6"],
-        experiment="epsilon",
         kind=Interval(
             difference(
                 at("epsilon", "crossing/delay", module__epsilon=0.1),
@@ -259,7 +260,6 @@ CHECKS = [
         "Delay in steps, t_te(0.5) - t_tr(0.2), at epsilon = 0.1 minus the same at epsilon = 1. Not judged: training "
         "alone takes some twenty times as many steps at 0.1",
         serves=["C6"],
-        experiment="epsilon",
         kind=Report(
             [
                 Condition(
@@ -279,7 +279,6 @@ CHECKS = [
         "In runs of the committee machine that end with a test loss below 0.02: | |w_T|/|w_0| / sqrt(1 + D/(alpha "
         "epsilon Tr M_0)) - 1 | < 0.03, as an exact fit demands",
         serves=[],
-        experiment=TOY,
         kind=Exact([Condition(growth_error, below(0.03), "relative error")]),
         unit="run",
     ),
@@ -288,7 +287,6 @@ CHECKS = [
         "Addition modulo 23: training accuracy passes 0.9 at least a factor 1.2 in steps before test accuracy does, "
         "and |w| at the test crossing is above 1.1 |w_0| and above |w| at the training crossing, in every seed",
         serves=["C2"],
-        experiment="modular",
         kind=Count(
             [
                 Condition(scalar("modular", "crossing/ratio"), at_least(1.2), "t_te / t_tr"),
@@ -301,7 +299,6 @@ CHECKS = [
         "6a",
         "Final test loss above 0.5 at P = 50, in every seed",
         serves=["C7"],
-        experiment="samples",
         kind=Count([Condition(at("samples", "test/loss", data__samples=50), above(0.5), "test loss")]),
     ),
     Check(
@@ -309,14 +306,12 @@ CHECKS = [
         "Final test loss below 0.01 at P = 500, in every seed (P = 500 exceeds the 495 dimensions of the kernel's "
         "functions, so the lazy limit identifies the target there as well)",
         serves=["C7"],
-        experiment="samples",
         kind=Count([Condition(at("samples", "test/loss", data__samples=500), below(0.01), "test loss")]),
     ),
     Check(
         "6c",
         "log10 t_te - log10 t_tr at P = 120 minus the same at P = 500, paired by seed: above 0",
         serves=["C7"],
-        experiment="samples",
         kind=Interval(
             difference(
                 at("samples", "crossing/delay", data__samples=120), at("samples", "crossing/delay", data__samples=500)
@@ -330,7 +325,6 @@ CHECKS = [
         "At epsilon = 0.1 the test loss exceeds 1.05 at a logged step with a training loss below 0.5, in at least 4 of "
         "5 seeds",
         serves=["C1", "C4"],
-        experiment="epsilon",
         kind=Count(
             [Condition(at("epsilon", "test/rise", module__epsilon=0.1), above(1.05), "largest test loss")], need=4
         ),
@@ -340,7 +334,6 @@ CHECKS = [
         "At epsilon = 0.1 the linear-power term falls from its peak to its final value by a factor of at least 5, in "
         "at least 4 of 5 seeds",
         serves=["C1", "C4"],
-        experiment="epsilon",
         kind=Count(
             [Condition(at("epsilon", "test/linear_fall", module__epsilon=0.1), at_least(5.0), "peak / final")], need=4
         ),
@@ -349,7 +342,6 @@ CHECKS = [
         "7c",
         "Largest test loss of the whole run at epsilon = 0.1, and the training loss at that step. Not judged",
         serves=["C1", "C4"],
-        experiment="epsilon",
         kind=Report(
             [
                 Condition(at("epsilon", "test/peak", module__epsilon=0.1), at_most(math.inf), "largest test loss"),
@@ -364,7 +356,6 @@ CHECKS = [
         "(sigma, alpha, epsilon) and (1, alpha sigma, epsilon sigma) with the same unit draw and eta = eta_0 N/alpha^2 "
         "have the same losses over 300 steps, relative 1e-8",
         serves=["C8"],
-        experiment="exact",
         kind=Exact([Condition(exact("8", "relative_difference"), at_most(1e-8), "relative difference")]),
     ),
     Check(
@@ -372,14 +363,12 @@ CHECKS = [
         "Delays at sigma = 2, 4 (alpha = 1) beside alpha = 4, 16 (sigma = 1): sigma^2 alpha agrees, epsilon sigma does "
         "not. Not judged",
         serves=["C8"],
-        experiment="sigma",
         kind=Report(by("sigma", "arm", {**DELAY, "test/loss": "final test loss"})),
     ),
     Check(
         "r1",
         "Test loss at t_tr beside that of regression with the initial kernel (the kernel line of Fig. 1b), over alpha",
         serves=["C4"],
-        experiment="alpha",
         kind=Report(
             by("alpha", ALPHA, {"test/at_memorisation": "test loss at t_tr", "kernel/test_loss": "kernel regression"})
         ),
@@ -389,7 +378,6 @@ CHECKS = [
         "Grokking by the card's rule (both losses cross 0.2, t_te/t_tr >= 2) and runs in which one never does "
         "(censored at T), as shares of the seeds",
         serves=["C1", "C5", "C7"],
-        experiment=["alpha", "epsilon", "samples"],
         kind=Report(
             [
                 condition
@@ -403,7 +391,6 @@ CHECKS = [
         "Steps until 0.9 of the training and of the test points have a squared error below 0.001, beside t_tr and "
         "t_te, over P",
         serves=["C12"],
-        experiment="samples",
         kind=Report(
             by(
                 "samples",
@@ -422,7 +409,6 @@ CHECKS = [
         "Stability: the largest relative rise of the training loss in one of the first 50 steps (below 0: it falls in "
         "all)",
         serves=[],
-        experiment=TOY,
         kind=Report(largest("train/early_rise")),
         unit="run",
     ),
@@ -430,7 +416,6 @@ CHECKS = [
         "r5",
         "Delay of accuracy 0.9 over alpha: 8 x 8 digits (desk), MNIST, transformer and tanh student (paper scale)",
         serves=["C11"],
-        experiment=["digits", "mnist", "transformer", "teacher"],
         kind=Report(
             [
                 *by("digits", "model.alpha", {"crossing/delay": "digits", "test/accuracy": "digits, test accuracy"}),

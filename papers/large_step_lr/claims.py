@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
 from assay import statistics
 from assay.claims import (
@@ -23,6 +22,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -32,10 +32,13 @@ from assay.claims import (
     below,
     between,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
 from assay.separators import BatchPerceptron, NormalizedBatchPerceptron, NormalizedLRGD, Perceptron, Separator
+
+STANDS_FOR = {"desk": "500 images of Fashion-MNIST pairs for 1,000 to 10,000 of four data sets"}
 
 CLAIMS = [
     Claim(
@@ -140,6 +143,7 @@ def count(row: dict[str, Any]) -> float:
 def medians_less(faster: str, slower: str, value: Callable[[dict[str, Any]], float]) -> Measure:
     """By pair, the median over subsamples of one arm less that of another; NaN where both are infinite."""
 
+    @function(Read("balanced", arms=(faster, slower)))
     def measure(results: Results) -> Values:
         one, other = (by_pair(results, "balanced", arm, value) for arm in (faster, slower))
         return [
@@ -155,6 +159,7 @@ def _median(values: dict[int, float]) -> float:
     return float(np.median(list(values.values())))
 
 
+@function(Read("balanced", arms=tuple(LR)))
 def fastest_step(results: Results) -> Values:
     """By pair, the step size of plain descent with the smallest median count; the smaller one of equals."""
     medians: dict[str, list[tuple[float, float]]] = {}
@@ -175,6 +180,7 @@ def log_ratio(experiment: str) -> Measure:
     A censored run enters as its cap.
     """
 
+    @function(Read(experiment, arms=("lr_100", "nlr_100")))
     def measure(results: Results) -> Values:
         plain, normalised = (
             by_pair(results, experiment, arm, lambda row: float(row["iterations"])) for arm in ("lr_100", "nlr_100")
@@ -192,6 +198,7 @@ def log_ratio(experiment: str) -> Measure:
 def median_over_pairs(measure: Measure) -> Measure:
     """The median of a measure's values as one value."""
 
+    @function(*measure.reads)
     def reduced(results: Results) -> Values:
         values = measure(results)
         if not values:
@@ -204,12 +211,13 @@ def median_over_pairs(measure: Measure) -> Measure:
 
 def each(measure: Measure) -> Measure:
     """A measure's values, each in a group of its own, so that a report lists them."""
-    return lambda results: [replace(v, group=v.unit) for v in measure(results)]
+    return function(*measure.reads)(lambda results: [replace(v, group=v.unit) for v in measure(results)])
 
 
 def interval_end(measure: Measure, end: Literal["low", "high"]) -> Measure:
     """One end of the 95 % interval of a measure's mean."""
 
+    @function(*measure.reads)
     def reduced(results: Results) -> Values:
         values = measure(results)
         if len(values) < 2:
@@ -222,7 +230,9 @@ def interval_end(measure: Measure, end: Literal["low", "high"]) -> Measure:
 
 def of_bound(experiment: str, arm: str) -> Measure:
     """Iterations over the theorem's bound for each run that got there, with the margin's lower bound for mu."""
+    margins = "worst_case_margin" if experiment == "worst_case" else "image_margin"
 
+    @function(Read(experiment, arms=(arm,)), margins)
     def measure(results: Results) -> Values:
         known = _margins(results, experiment)
         found = []
@@ -252,6 +262,7 @@ def _margins(results: Results, experiment: str) -> dict[tuple[Any, ...], dict[st
 def slope_in_rows(arm: str) -> Measure:
     """The least-squares slope of log iterations on log n on the worst case."""
 
+    @function(Read("worst_case", arms=(arm,)))
     def measure(results: Results) -> Values:
         rows = [row for row in runs(results, "worst_case", arm) if not row["censored"]]
         if len(rows) < 3:
@@ -265,22 +276,13 @@ def slope_in_rows(arm: str) -> Measure:
 
 def at_rows(arm: str, n: int) -> Measure:
     """Iterations on the worst case of n rows."""
-
-    def measure(results: Results) -> Values:
-        frame = results.of("worst_case", arm=arm)
-        if frame.is_empty() or "iterations" not in frame.columns:
-            return []
-        return [
-            Value(f"n={n}", float(row["iterations"]), (row["signature"],))
-            for row in frame.filter(pl.col(ROWS) == n).iter_rows(named=True)
-        ]
-
-    return measure
+    return scalar("worst_case", "iterations", arm, over=ROWS, data__rows=n)
 
 
 def peak_over_step(arm: str) -> Measure:
     """By pair, the median over subsamples of the largest loss before separation, divided by the step size."""
 
+    @function(Read("balanced", arms=(arm,)))
     def measure(results: Results) -> Values:
         found = by_pair(results, "balanced", arm, lambda row: float(row["loss/peak"]) / LR[arm])
         return [Value(pair, _median(values), tuple(sorted(names))) for pair, (values, names) in found.items()]
@@ -292,6 +294,7 @@ def counts(experiment: str) -> list[Condition]:
     """Mean over pairs of the median counts, and the number of censored runs, of every arm."""
 
     def medians(arm: str) -> Measure:
+        @function(Read(experiment, arms=(arm,)))
         def measure(results: Results) -> Values:
             found = by_pair(results, experiment, arm, lambda row: float(row["iterations"]))
             return [Value(pair, _median(values), tuple(sorted(names))) for pair, (values, names) in found.items()]
@@ -316,7 +319,6 @@ CHECKS = [
         "Worst case, n = 1000: the counts of N-LR+GD at gamma = 100, 10, 1, 0.1 and of LR+GD at 100 equal 2, 2, 16, "
         "157 and 308; BP and LR+GD at 1e4 both need 301.",
         serves=["C8"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", name), between(expected, expected), name)
@@ -339,7 +341,6 @@ CHECKS = [
         "2 iterations at every n with gamma = 100, and 115, 129, 143, 157, 171, 185 (each +-1) with gamma = 0.1, 14 "
         "more for each doubling.",
         serves=["C5"],
-        experiment="worst_case",
         kind=Exact(
             [
                 Condition(slope_in_rows("bp"), between(0.95, 1.05), "slope of BP"),
@@ -357,7 +358,6 @@ CHECKS = [
         "Gaussian set: with e(gamma) the largest norm(theta_t/gamma - th_t)/norm(th_t) over 1 <= t <= min(30, T_BP), "
         "e(1e8) < 1e-6 and e(1e8) < 1e-3 e(1e2) for 5/5 seeds.",
         serves=["C1"],
-        experiment="limit",
         kind=Exact(
             [
                 Condition(scalar("limit", LIMIT), below(1e-6), "e(1e8)"),
@@ -369,7 +369,6 @@ CHECKS = [
         "3r",
         "Step by step: e(gamma) at the gammas between, and the draws that were replaced.",
         serves=["C1"],
-        experiment="limit",
         kind=Report(
             [
                 *(
@@ -386,7 +385,6 @@ CHECKS = [
         "At gamma = 1000: f(theta_1) = 125 +- 1e-9 (= gamma/8), f(theta_2) < 1e-10, norm(grad f(theta_1)) within 1e-6 "
         "of sqrt(2)/2, theta_2/gamma within 1e-6 of (1, 0.25), which separates.",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("4", "first_loss_error"), at_most(1e-9), "f(theta_1) - 125"),
@@ -404,7 +402,6 @@ CHECKS = [
         "No run exceeds its bound: 300 tiny Gaussian sets with the exact mu, iterations over the bound (tolerance "
         "1e-9).",
         serves=["C2", "C6", "C7"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("5a", name), at_most(1 + 1e-9), f"iterations / bound, {name}")
@@ -418,7 +415,6 @@ CHECKS = [
         "No run exceeds its bound with mu replaced by mu_lb, the margin of a separator that a linear program finds: "
         "worst case and images. Censored runs are skipped.",
         serves=["C2", "C6", "C7"],
-        experiment=["worst_case", "worst_case_margin", "balanced", "imbalanced", "image_margin"],
         kind=Exact(
             [
                 Condition(of_bound(experiment, arm), at_most(1 + 1e-9), f"iterations / bound, {experiment}, {arm}")
@@ -434,7 +430,6 @@ CHECKS = [
         "(medians over subsamples) and the largest loss before separation is larger in the same pairs. A censored run "
         "counts as infinitely many; both censored does not hold.",
         serves=["C3"],
-        experiment="balanced",
         kind=Count(
             [
                 Condition(medians_less("lr_10", "lr_0p1", count), below(0), "iterations, gamma = 10 - gamma = 0.1"),
@@ -452,7 +447,6 @@ CHECKS = [
         "6b",
         "Fashion-MNIST, balanced: the smallest median count of the six gammas is at 1, 10 or 100 in >= 4/5 pairs.",
         serves=["C3"],
-        experiment="balanced",
         kind=Count([Condition(fastest_step, between(1, 100), "fastest gamma")], need=4),
         unit="pair",
     ),
@@ -460,7 +454,6 @@ CHECKS = [
         "6r",
         "The largest loss before separation over gamma: it grows with gamma nearly by construction.",
         serves=["C3"],
-        experiment="balanced",
         kind=Report([Condition(peak_over_step(arm), at_least(0), f"max f/gamma, {arm}") for arm in LR]),
         unit="pair",
     ),
@@ -469,7 +462,6 @@ CHECKS = [
         "Fashion-MNIST, imbalanced: log(iterations of LR+GD, gamma = 100 / of N-LR+GD, gamma = 100), mean over the "
         "subsamples of a pair, is above 0 (paired t over 5 pairs).",
         serves=["C9"],
-        experiment="imbalanced",
         kind=Interval(log_ratio("imbalanced"), above(0), name="log(LR+GD / N-LR+GD)"),
         unit="pair",
     ),
@@ -477,7 +469,6 @@ CHECKS = [
         "8",
         "Fashion-MNIST, balanced: the median over pairs of the same log-ratio is <= 0.2.",
         serves=["C10"],
-        experiment="balanced",
         kind=Count(
             [Condition(median_over_pairs(log_ratio("balanced")), at_most(0.2), "median of log(LR+GD / N-LR+GD)")]
         ),
@@ -487,7 +478,6 @@ CHECKS = [
         "8r",
         "The balanced log-ratio by pair, and the interval of its mean over pairs (paired t).",
         serves=["C10"],
-        experiment="balanced",
         kind=Report(
             [
                 Condition(each(log_ratio("balanced")), at_most(math.inf), "log ratio"),
@@ -501,7 +491,6 @@ CHECKS = [
         "7r",
         "Median iterations by arm, mean over pairs, and censored runs: balanced.",
         serves=["C10"],
-        experiment="balanced",
         kind=Report(counts("balanced")),
         unit="pair",
     ),
@@ -509,7 +498,6 @@ CHECKS = [
         "7s",
         "Median iterations by arm, mean over pairs, and censored runs: imbalanced.",
         serves=["C9"],
-        experiment="imbalanced",
         kind=Report(counts("imbalanced")),
         unit="pair",
     ),
@@ -519,7 +507,6 @@ CHECKS = [
         "f the weighted mean, both to 1e-12 of its norm, at theta = 0 and 20 random theta of norm 1 and 100; u by the "
         "Gram matrix equals Z theta to 1e-9 of the largest |u| over 20 steps.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("9", "gradient_error"), at_most(1e-12), "gradient - autograd"),

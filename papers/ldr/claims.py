@@ -16,6 +16,8 @@ from assay.claims import (
     Count,
     Exact,
     Interval,
+    Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -25,12 +27,15 @@ from assay.claims import (
     below,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
 
 ENTRANTS = ("ce", "cs", "mae", "gce", "sce", "ldr", "aldr")
 """The losses that check 5 ranks; `ldr` and `aldr` with lambda chosen for every setting on noisy validation labels."""
+
+STANDS_FOR = {"desk": "small MLPs on digits and Fashion-MNIST for ALOI to Tiny-ImageNet"}
 
 CLAIMS = [
     Claim(
@@ -89,6 +94,7 @@ def ranks(results: Results, without: tuple[str, ...] = ()) -> pl.DataFrame:
     return entrants.select(*place, "arm", rank, "signature").sort(*place, "arm")
 
 
+@function(Read("digits", arms=ENTRANTS), over="seed")
 def rank_lead(results: Results) -> Values:
     """By seed, the mean over noise settings of rank(ce) - rank(aldr): above 0, ALDR is better."""
     found = ranks(results).filter(pl.col("arm").is_in(["ce", "aldr"]))
@@ -98,20 +104,25 @@ def rank_lead(results: Results) -> Values:
     return [Value(str(seed), mean, tuple(sorted(runs))) for seed, mean, runs in lead.sort("seed").iter_rows()]
 
 
-def mean_rank(results: Results, arm: str, without: tuple[str, ...] = ()) -> Values:
+def mean_rank(arm: str, without: tuple[str, ...] = ()) -> Measure:
     """A loss's rank, averaged over settings and seeds."""
+    return function(Read("digits", arms=ENTRANTS))(partial(_mean_rank, arm=arm, without=without))
+
+
+def _mean_rank(results: Results, arm: str, without: tuple[str, ...] = ()) -> Values:
     found = ranks(results, without).filter(pl.col("arm") == arm)
     if found.is_empty():
         return []
     return [Value("overall", float(found["rank"].mean()), tuple(sorted(set(found["signature"]))))]  # type: ignore[arg-type]
 
 
+@function(Read("digits", arms=ENTRANTS))
 def position(results: Results) -> Values:
     """ALDR's place among the entrants by mean rank: one more than the number of losses with a lower one."""
-    own = mean_rank(results, "aldr")
+    own = _mean_rank(results, "aldr")
     if not own:
         return []
-    others = [mean_rank(results, arm)[0].value for arm in ENTRANTS if arm != "aldr"]
+    others = [_mean_rank(results, arm)[0].value for arm in ENTRANTS if arm != "aldr"]
     return [Value("overall", 1 + sum(other < own[0].value for other in others), own[0].runs)]
 
 
@@ -129,7 +140,6 @@ CHECKS = [
         "is p* - onehot(y) to 1e-6; lambda = 1e-3 lies within 1e-3 log K (1 + 1e-9) of max_k(f_k - f_y + c_k); "
         "lambda = 1e4 within 1e-3 of the mean over k",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "cross_entropy"), at_most(1e-6), "|psi - (CE - log K)| at lambda 1"),
@@ -147,7 +157,6 @@ CHECKS = [
         "lambda_0, at most 500 rounds) equals the bounded maximiser to 1e-5, and lambda stays in "
         "[lambda_0 (1 - 1/alpha), lambda_0]",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "error"), at_most(1e-5), "|lambda - maximiser|"),
@@ -161,7 +170,6 @@ CHECKS = [
         "As check 2 with alpha in U(1, 2), where the objective in lambda need not be concave: the share of 1000 "
         "cases whose alternation ends at another stationary point than the maximiser",
         serves=["C4"],
-        experiment="exact",
         kind=Report(
             [
                 Condition(exact("2", "missed_share"), at_most(1), "share that misses the maximiser"),
@@ -175,7 +183,6 @@ CHECKS = [
         "100 posteriors q ~ Dirichlet(1), K = 5, all gaps above 0.01: the minimiser of sum_y q_y psi(f, y) over the "
         "cube [-5, 5]^5 ranks all classes as q does, for lambda in {0.5, 1} and c in {0, 0.1}, 100 of 100",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 _hundred(f"ranked_lambda{lambda_}_margin{margin}", f"ranked in full, lambda {lambda_}, c {margin}")
@@ -191,7 +198,6 @@ CHECKS = [
         "p = softmax(f) with f in the cube: the top class is right and the classes ranked 2..K-1 (2..K on the simplex "
         "and for MAE) are tied to 1e-6, 100 of 100",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 _hundred("tied_simplex", "tied below the top, lambda infinite, simplex"),
@@ -206,7 +212,6 @@ CHECKS = [
         "Control beside C3: on {sum f = 0, |f|_2 <= 1} the minimiser of lambda = infinity, a symmetric loss, ranks all "
         "classes as q does, 100 of 100. So C3 depends on the set of scores; it is read for those of 3b",
         serves=[],
-        experiment="exact",
         kind=Exact([_hundred("ranked_l2", "ranked in full, lambda infinite, l2 ball")]),
         unit="posterior",
     ),
@@ -215,7 +220,6 @@ CHECKS = [
         "Digits, uniform noise 0.6: test top-1 of LDR with lambda 10 minus lambda 0.1, paired over 5 seeds, is "
         "positive with 95 % confidence",
         serves=["C6"],
-        experiment="digits",
         kind=Interval(
             difference(_top1(arm="ldr_10", setting="U.6"), _top1(arm="ldr_0p1", setting="U.6")),
             above(0),
@@ -227,7 +231,6 @@ CHECKS = [
         "Digits, clean: test top-1 of LDR with lambda in {0.1, 1} (chosen on validation, seed 900) minus lambda 10, "
         "paired over 5 seeds, is positive with 95 % confidence; negative refutes",
         serves=["C6"],
-        experiment="digits",
         kind=Interval(
             difference(_top1(arm="ldr_small", setting="clean"), _top1(arm="ldr_10", setting="clean")),
             above(0),
@@ -240,14 +243,12 @@ CHECKS = [
         "for every setting) ranked by test top-1 in every setting and seed: by seed, the mean over the 7 settings of "
         "rank(CE) - rank(ALDR) is positive with 95 % confidence (paired t, 5 seeds)",
         serves=["C5"],
-        experiment="digits",
         kind=Interval(rank_lead, above(0), name="mean rank of CE minus ALDR"),
     ),
     Check(
         "5b",
         "ALDR's mean rank over settings and seeds is among the best 3 of the 7 entrants",
         serves=["C5"],
-        experiment="digits",
         kind=Count([Condition(position, at_most(3), "place of ALDR by mean rank")]),
         unit="overall",
     ),
@@ -256,18 +257,15 @@ CHECKS = [
         "At C.5 both labels of a class are equally likely (Bayes top-1 is 50 %), so top-1 says little there: top-2 of "
         "the entrants at C.5, and their mean ranks with and without that setting",
         serves=["C5"],
-        experiment="digits",
         kind=Report(
             [
                 *(
                     Condition(scalar("digits", "test/top2", arm, setting="C.5"), at_most(1), f"top-2 at C.5, {arm}")
                     for arm in ENTRANTS
                 ),
-                *(Condition(partial(mean_rank, arm=arm), at_most(7), f"mean rank, {arm}") for arm in ENTRANTS),
+                *(Condition(mean_rank(arm), at_most(7), f"mean rank, {arm}") for arm in ENTRANTS),
                 *(
-                    Condition(
-                        partial(mean_rank, arm=arm, without=("C.5",)), at_most(7), f"mean rank without C.5, {arm}"
-                    )
+                    Condition(mean_rank(arm, without=("C.5",)), at_most(7), f"mean rank without C.5, {arm}")
                     for arm in ENTRANTS
                 ),
             ]
@@ -279,7 +277,6 @@ CHECKS = [
         "rounds from the stored ones): mean over corrupted samples above that over clean ones, and AUROC of lambda_i "
         "as a detector of corruption > 0.6, in 3 of 3 seeds",
         serves=["C4"],
-        experiment="fashion",
         kind=Count(
             [
                 Condition(
@@ -299,7 +296,6 @@ CHECKS = [
         "Fashion-MNIST, uniform noise 0.8 on the clean classes 0-4 and none on 5-9, ALDR with lambda_0 = 1: AUROC of "
         "lambda_i for belonging to classes 0-4 > 0.6 in 3 of 3 seeds",
         serves=["C4"],
-        experiment="degree",
         kind=Count(
             [Condition(scalar("degree", "lambda/auroc_degree", "aldr_1"), above(0.6), "AUROC for the noisy classes")],
             need=3,
@@ -310,7 +306,6 @@ CHECKS = [
         "As 6a with lambda_0 = 10; and, since lambda_i depends on x_i alone, how far the corrupted labels were "
         "memorised: training accuracy on the noisy labels of corrupted samples",
         serves=["C4"],
-        experiment="fashion",
         kind=Report(
             [
                 Condition(
@@ -333,7 +328,6 @@ CHECKS = [
         "1000 random unnormalised f: |sum_y psi(f, y) - c (K - 1)| < 1e-9 at lambda = infinity; the same sum at "
         "lambda = 1 varies by more than 1",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("7", "error"), below(1e-9), "|sum - c (K - 1)|, lambda infinite"),

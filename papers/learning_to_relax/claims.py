@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from assay.claims import (
     Check,
@@ -13,7 +13,6 @@ from assay.claims import (
     Interval,
     Measure,
     Report,
-    Values,
     above,
     at_least,
     at_most,
@@ -23,7 +22,8 @@ from assay.claims import (
     scalar,
     unit,
 )
-from assay.results import Results
+
+STANDS_FOR = {"desk": "2,000 systems, 5 trials, heat on nx = 25 for 5,000, 40, nx to 400"}
 
 CLAIMS = [
     Claim(
@@ -75,53 +75,24 @@ LEARNERS = ("tsallis_inf", "tsallis_inf_cb", "cheb_cb")
 FIXED = ("fixed_1_0", "fixed_1_3", "fixed_1_5", "fixed_1_75", "fixed_1_95")
 
 
-def heat_total(experiment: str, arm: str, name: str = "iterations/total") -> Measure:
-    """A total of the heat simulation with nx = 25."""
-    return scalar(experiment, name, arm, module__nx=25)
+def total(arm: str, name: str = "iterations/total") -> Measure:
+    """A total of a learner on the heat equation with nx = 25, by seed."""
+    return scalar("heat", name, arm, module__nx=25)
 
 
-def best_fixed(results: Results) -> Values:
-    """The fewest iterations of the five fixed omegas on the heat equation, as one value."""
-    values = [value for arm in FIXED for value in heat_total("heat_fixed", arm)(results)]
-    return [min(values, key=lambda v: v.value)] if values else []
+def fixed(arm: str | tuple[str, ...], name: str = "iterations/total") -> Measure:
+    """The same of a baseline, which has no seeds: one value, the least of several."""
+    return scalar("heat_fixed", name, arm, over=(), reduce="min", module__nx=25)
 
 
-def wall_clock(experiment: str, arm: str) -> Measure:
+def seconds(of: Callable[[str, str], Measure], arm: str) -> Measure:
     """Seconds in the solver and in the learner."""
-
-    def measure(results: Results) -> Values:
-        learner = heat_total(experiment, arm, "time/learner_s")(results)
-        solver = heat_total(experiment, arm, "time/solver_s")(results)
-        return [replace(s, value=s.value + t.value) for s, t in zip(solver, learner, strict=True)]
-
-    return measure
-
-
-def against(learner: Measure, baseline: Measure, ratio: bool = False) -> Measure:
-    """A learner's values less the one value of a baseline that has no seeds, or divided by it."""
-
-    def measure(results: Results) -> Values:
-        base = baseline(results)
-        if len(base) != 1:
-            return []
-        return [
-            replace(v, value=v.value / base[0].value if ratio else v.value - base[0].value, runs=v.runs + base[0].runs)
-            for v in learner(results)
-        ]
-
-    return measure
-
-
-def speedup(arm: str) -> Measure:
-    """Seconds of omega = 1 on the heat equation over those of a learner, by its seeds."""
-    slower = against(wall_clock("heat", arm), wall_clock("heat_fixed", "fixed_1_0"), ratio=True)
-    return lambda results: [replace(v, value=1 / v.value) for v in slower(results)]
+    return of(arm, "time/solver_s") + of(arm, "time/learner_s")
 
 
 def fewer(arm: str, baseline: str) -> Condition:
     """An arm's iterations on the heat equation less those of a baseline."""
-    difference_ = against(heat_total("heat", arm), heat_total("heat_fixed", baseline))
-    return Condition(difference_, below(0), f"iterations of {arm} - {baseline}")
+    return Condition(total(arm) - fixed(baseline), below(0), f"iterations of {arm} - {baseline}")
 
 
 CHECKS = [
@@ -130,7 +101,6 @@ CHECKS = [
         "rho(C_omega) from a dense eigensolver equals the piecewise formula to 1e-8 for 50 omegas away from omega* "
         "(|omega - omega*| > .01), and its minimum is omega* - 1.",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "radius_error"), at_most(1e-8), "eigensolver - formula"),
@@ -143,7 +113,6 @@ CHECKS = [
         "The vectorised cost table equals scalar SOR on 200 random cells (integer equality); the SSOR-CG solution "
         "equals scipy.sparse.linalg.spsolve to 1e-6.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "cells_differing"), at_most(0), "cells that differ"),
@@ -157,7 +126,6 @@ CHECKS = [
         "brentq on [min(k/s) - 2 sqrt(d)/eta, min(k/s) - 2/eta] to 1e-8, and the SLSQP minimiser of <k/s, p> - "
         "(4/eta) sum sqrt p on the simplex (start uniform, with gradient) at t <= 100 to 1e-5.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "root_error"), at_most(1e-8), "Newton - brentq"),
@@ -170,7 +138,6 @@ CHECKS = [
         "U(omega) >= cost(omega) on every grid point of all 40 instances; U is non-increasing below omega*. (True by "
         "construction, tau being taken at k = cost - 1: it tests the code.)",
         serves=["C3"],
-        experiment="bounds",
         kind=Exact(
             [
                 Condition(unit("bounds", "slack"), at_least(0), "min (U - cost)"),
@@ -183,7 +150,6 @@ CHECKS = [
         "4b",
         "How tight the surrogate is: median and maximum of U/cost over the grid.",
         serves=["C3"],
-        experiment="bounds",
         kind=Report(
             [
                 Condition(unit("bounds", "ratio_median"), at_least(1), "median U/cost, mean over instances"),
@@ -198,7 +164,6 @@ CHECKS = [
         "cost(Tsallis-INF) / cost(best fixed omega) over rounds 1001..2000 is below 1.25 in both laws, mean of the "
         "5 seeds; the best fixed omega is the grid's best over these rounds.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Count(
             [Condition(scalar("learners", "ratio/second_half", "tsallis_inf", over=LAW), below(1.25), "mean ratio")]
         ),
@@ -208,7 +173,6 @@ CHECKS = [
         "5b",
         "Over the same rounds Tsallis-INF costs less than the fixed omega = 1.4, paired t over seeds, in each law.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             difference(
                 scalar("learners", "cost/second_half", "tsallis_inf", group=LAW),
@@ -224,7 +188,6 @@ CHECKS = [
         "cost_g(1..T), is below 1 (upper end of the paired-t interval) in each law; a seed with regret <= 0 "
         "somewhere counts as slope 0.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             scalar("learners", "regret/exponent", "tsallis_inf", group=LAW),
             below(1),
@@ -236,7 +199,6 @@ CHECKS = [
         "The learner as the paper's code has it (Newton's method from x = -1), beside the one that converges: ratio"
         " to the best fixed omega in the second half, and rounds of 2000 in which its Newton's method failed.",
         serves=["C1"],
-        experiment=["cost_table", "learners"],
         kind=Report(
             [
                 Condition(
@@ -260,7 +222,6 @@ CHECKS = [
         "6a",
         "High-variance law: ChebCB's total cost is below Tsallis-INF's, paired over 5 seeds, the interval excludes 0.",
         serves=["C2"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             difference(
                 scalar("learners", "cost/total", "cheb_cb", data__law="high"),
@@ -275,7 +236,6 @@ CHECKS = [
         "High-variance law: ChebCB's total cost is below that of Tsallis-INF-CB, paired over 5 seeds, the interval "
         "excludes 0.",
         serves=["C2"],
-        experiment=["cost_table", "learners"],
         kind=Interval(
             difference(
                 scalar("learners", "cost/total", "cheb_cb", data__law="high"),
@@ -289,7 +249,6 @@ CHECKS = [
         "7",
         "(best fixed - oracle) / best fixed is larger under Beta(1/2, 3/2) than under Beta(2, 6) in 5 of 5 seeds.",
         serves=["C4"],
-        experiment="cost_table",
         kind=Count(
             [
                 Condition(
@@ -308,7 +267,6 @@ CHECKS = [
         "Heat equation, nx = 25: Tsallis-INF and ChebCB both need fewer iterations in total than CG and than omega "
         "= 1, in 3 of 3 seeds.",
         serves=["C6"],
-        experiment=["heat", "heat_fixed"],
         kind=Count([fewer(arm, base) for arm in ("tsallis_inf", "cheb_cb") for base in ("cg", "fixed_1_0")]),
     ),
     Check(
@@ -316,12 +274,11 @@ CHECKS = [
         "Heat equation, nx = 25: iterations over those of omega = 1.5 (which the paper calls nearly best there) and"
         " of the best of five fixed omegas.",
         serves=["C6"],
-        experiment=["heat", "heat_fixed"],
         kind=Report(
             [
-                Condition(against(heat_total("heat", arm), base, ratio=True), at_least(0), f"{arm} / {name}")
+                Condition(total(arm) / fixed(base), at_least(0), f"{arm} / {name}")
                 for arm in LEARNERS
-                for base, name in ((heat_total("heat_fixed", "fixed_1_5"), "omega = 1.5"), (best_fixed, "best fixed"))
+                for base, name in (("fixed_1_5", "omega = 1.5"), (FIXED, "best fixed"))
             ]
         ),
     ),
@@ -329,15 +286,15 @@ CHECKS = [
         "8c",
         "Heat equation, nx = 25: seconds of omega = 1 over those of the learners, solver and learner together.",
         serves=["C6"],
-        experiment=["heat", "heat_fixed"],
-        kind=Report([Condition(speedup(arm), at_least(0), arm) for arm in LEARNERS]),
+        kind=Report(
+            [Condition(seconds(fixed, "fixed_1_0") / seconds(total, arm), at_least(0), arm) for arm in LEARNERS]
+        ),
     ),
     Check(
         "9a",
         "SOR sweeps and products with the matrix counted inside the solver with a learner attached equal those of "
         "replaying the chosen omegas without it.",
         serves=["C7"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("9a", "extra_sweeps"), at_most(0), "further sweeps"),
@@ -349,7 +306,6 @@ CHECKS = [
         "9b",
         "Milliseconds that a learner takes in a round (median) at d = 20, 80, 320.",
         serves=["C7"],
-        experiment="overhead",
         kind=Report(
             [
                 Condition(scalar("overhead", "time/round_ms", arm, group="module.omegas"), at_least(0), arm)
@@ -362,7 +318,6 @@ CHECKS = [
         "U_CG(omega) >= iterations of SSOR-CG (x0 = 0, ||r|| <= 1e-8 ||b||) for 20 omegas on [2 sqrt 2 - 2, 1.95] "
         "and the 40 shifted copies.",
         serves=["C5"],
-        experiment="bounds",
         kind=Exact([Condition(unit("bounds", "cg_slack"), at_least(0), "min (U_CG - cost)")]),
         unit="instance",
     ),
@@ -371,7 +326,6 @@ CHECKS = [
         "SSOR-CG, high-variance law, n = 100, T = 1000: Tsallis-INF's cost in the second half is below that of "
         "uniform play (the mean of the table's rows), paired t over 5 seeds excludes 0.",
         serves=["C5"],
-        experiment=["ssor_cg_table", "ssor_cg_learners"],
         kind=Interval(
             difference(
                 scalar("ssor_cg_learners", "cost/second_half", "tsallis_inf"),

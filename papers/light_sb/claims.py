@@ -24,10 +24,13 @@ from assay.claims import (
     below,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "mixtures in 2 to 64 dimensions and digits for 128, cells and faces"}
 
 CLAIMS = [
     Claim(
@@ -94,6 +97,7 @@ def rows_of(results: Results, experiment: str, *columns: str) -> pl.DataFrame:
     return frame if all(column in frame.columns for column in columns) else frame.clear()
 
 
+@function("gaussian", over="seed")
 def kl_share(results: Results) -> Values:
     """KL of the Gaussian case as a share of what is allowed at its eps."""
     frame = rows_of(results, "gaussian", "model.eps", "population/kl")
@@ -116,6 +120,7 @@ def gap(*, near_gaussian: bool) -> Measure:
     )
     mean = scalar("benchmark", "test/uvp", arm=GAUSSIAN, over=CELL)
 
+    @function(*measured.reads, over="seed")
     def measure(results: Results) -> Values:
         near = {value.unit for value in mean(results) if value.value < NEAR_GAUSSIAN}
         return [value for value in measured(results) if (value.group in near) == near_gaussian]
@@ -125,19 +130,10 @@ def gap(*, near_gaussian: bool) -> Measure:
 
 def objective(components: int) -> Measure:
     """The held-out objective on the roll with so many components, by seed."""
-
-    def measure(results: Results) -> Values:
-        frame = rows_of(results, "components_roll", "model.components", "test/objective")
-        rows = frame.sort("seed").iter_rows(named=True)
-        return [
-            Value(str(row["seed"]), row["test/objective"], (row["signature"],))
-            for row in rows
-            if row["model.components"] == components
-        ]
-
-    return measure
+    return scalar("components_roll", "test/objective", model__components=components)
 
 
+@function("components_roll")
 def falls(results: Results) -> Values:
     """For 1 -> 2 -> 5 -> 10 -> 20 components: the mean paired change of L less two standard errors of that mean."""
     found = []
@@ -160,6 +156,7 @@ def best_start(results: Results) -> pl.DataFrame:
     )
 
 
+@function("sample_size", over="seed")
 def slopes(results: Results) -> Values:
     """By seed, the least-squares slope of log KL on log N over the sample sizes."""
     frame, found = best_start(results), []
@@ -172,6 +169,7 @@ def slopes(results: Results) -> Values:
     return found
 
 
+@function("volatility", over="seed")
 def smallest_rise(results: Results) -> Values:
     """By seed, the smallest increase of the mean conditional trace from one eps to the next larger one."""
     frame, found = rows_of(results, "volatility", "eps", "plan/trace"), []
@@ -192,7 +190,6 @@ CHECKS = [
         "(exact) c(x0) equals a quadrature of exp(x0 x1 / eps) v(x1) in 1-D, and pi_theta(.|x0) integrates to 1: "
         "relative error < 1e-6 (float64).",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "c_error"), below(1e-6), "relative error of c"),
@@ -206,7 +203,6 @@ CHECKS = [
         "quadrature of exp(-|x1-x|^2 / (2 eps (1-t)) + |x1|^2 / (2 eps)) v(x1) in 1-D (eps = .5, K = 3, x = .7, range "
         "+-25, step 1e-4, t in {0, .3, .9}): relative 1e-5; g(x, 0) = E[x1|x0=x] - x to 1e-6.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "autograd_error"), at_most(1e-5), "relative error against autograd"),
@@ -220,7 +216,6 @@ CHECKS = [
         "(exact) Between Gaussians (D = 8, 1e4 samples a side, K = 1, eps in {.1, 1}; Adam, then LBFGS) S and r equal "
         "the closed form with the sample's moments put in: max relative error of S and max absolute error of r < 1e-5.",
         serves=["C1"],
-        experiment="gaussian",
         kind=Exact(
             [
                 Condition(scalar("gaussian", "sample/s_error", over=EPS_RUNS), below(1e-5), "relative error of S"),
@@ -233,7 +228,6 @@ CHECKS = [
         "Against the population's closed form: max relative error of S < 5 % in 5 of 5 seeds at both eps, and "
         "closed-form KL < .01 nats at eps = 1 and < .04 at eps = .1.",
         serves=["C1"],
-        experiment="gaussian",
         kind=Count(
             [
                 Condition(
@@ -248,7 +242,6 @@ CHECKS = [
         "(exact) Log-domain Sinkhorn between N(0, 1) and N(0, 1.5^2) on n = 1000 quantiles, eps in {.3, 1}, to a "
         "potential change < 1e-9: sum P_ij x_i y_j equals S s0^2, relative < .5 %.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("4", f"{name}_eps_{eps}"), below(bound), f"{text}, eps = {eps}")
@@ -264,7 +257,6 @@ CHECKS = [
         "5a",
         "Mean cBW2^2-UVP over the seeds < 5 % in every cell of D in {2, 16, 64} x eps in {.1, 1, 10} (9 of 9).",
         serves=["C2"],
-        experiment="benchmark",
         kind=Count([Condition(scalar("benchmark", "test/uvp", arm=MIXTURE, over=CELL), below(5), "mean UVP in %")]),
         unit="cell",
     ),
@@ -273,21 +265,18 @@ CHECKS = [
         "One component (same steps, same rate) is worse than 50 in 3 of 3 seeds in each cell where its own mean UVP "
         "is >= 2 %.",
         serves=["C2"],
-        experiment="benchmark",
         kind=Count([Condition(gap(near_gaussian=False), above(0), "UVP of K = 1 less UVP of K = 50")]),
     ),
     Check(
         "5c",
         "The cells left out of 5b as near Gaussian: UVP of K = 1 less UVP of K = 50.",
         serves=["C2"],
-        experiment="benchmark",
         kind=Report([Condition(gap(near_gaussian=True), ANY, "UVP of K = 1 less UVP of K = 50")]),
     ),
     Check(
         "5d",
         "The Sinkhorn conditional on 500 training samples (500 iterations), and the independent coupling: UVP in %.",
         serves=["C2"],
-        experiment="sinkhorn",
         kind=Report(
             [
                 Condition(scalar("sinkhorn", "test/uvp", group=CELL), ANY, "Sinkhorn"),
@@ -300,7 +289,6 @@ CHECKS = [
         "Swiss roll (eps = .1), L on 1e4 held-out pairs common to all K: for each step of K in 1, 2, 5, 10, 20 the "
         "mean over seeds of the paired change is <= 2 standard errors of that mean.",
         serves=["C4"],
-        experiment="components_roll",
         kind=Count([Condition(falls, at_most(0), "mean change of L less 2 standard errors")]),
         unit="step of K",
     ),
@@ -308,14 +296,12 @@ CHECKS = [
         "6b",
         "Swiss roll: L(K = 20) < L(K = 1), paired by seed.",
         serves=["C4"],
-        experiment="components_roll",
         kind=Interval(difference(objective(20), objective(1)), below(0), name="L(20) - L(1)"),
     ),
     Check(
         "6c",
         "On the benchmark in the plane (five true components) held-out L by K; the differences above K = 5 are noise.",
         serves=["C4"],
-        experiment="components_mixture",
         kind=Report([Condition(scalar("components_mixture", "test/objective", group="model.components"), ANY, "L")]),
     ),
     Check(
@@ -324,14 +310,12 @@ CHECKS = [
         "starts (truth, data) the one with the lower final training L: the slope of log KL on log N by seed has a mean "
         "whose 95 % interval ends below -.4.",
         serves=["C5"],
-        experiment="sample_size",
         kind=Interval(slopes, below(-0.4), name="slope of log KL on log N"),
     ),
     Check(
         "7b",
         "Final training L of both starts.",
         serves=["C5"],
-        experiment="sample_size",
         kind=Report(
             [Condition(scalar("sample_size", "train/objective", group=["module.start", "data.samples"]), ANY, "L")]
         ),
@@ -341,7 +325,6 @@ CHECKS = [
         "Swiss roll, K = 50: the mean over 1000 x0 of tr Cov pi(.|x0) increases with eps in {.01, .1, 1} in 3 of 3 "
         "seeds.",
         serves=["C8"],
-        experiment="volatility",
         kind=Count([Condition(smallest_rise, above(0), "smallest rise of the trace")]),
     ),
     Check(
@@ -349,7 +332,6 @@ CHECKS = [
         "Euler-Maruyama (200 steps) under the true potential's drift, D = 2, eps in {.1, 1}, x0 = (0, 0) and (1, -.5): "
         "1000 end points against 1000 direct samples, energy distance with 999 permutations, p > .001 in all four.",
         serves=[],
-        experiment="sampler",
         kind=Count([Condition(unit("sampler", "p_value", over=POINTS), above(0.001), "p-value")]),
         unit="starting point",
     ),
@@ -358,7 +340,6 @@ CHECKS = [
         "20 000 such end points: each mean coordinate within 4 standard errors and each variance within 8 % of the "
         "closed form, in all four.",
         serves=[],
-        experiment="sampler",
         kind=Count(
             [
                 Condition(unit("sampler", "mean_z", over=POINTS), at_most(4), "standard errors of the mean"),
@@ -374,7 +355,6 @@ CHECKS = [
         "Digits 0-4 to 5-9: energy distance of the translated test images to the target, by K and eps, beside that of "
         "an independent target sample and of the untranslated images.",
         serves=["C7"],
-        experiment="digits",
         kind=Report(
             [
                 Condition(scalar("digits", "test/energy", group=["model.components", "model.eps"]), ANY, "translated"),

@@ -95,6 +95,7 @@ class LightSB(GradientModule):
     """
 
     takes = ("data", "model", "optimizer", "schedule")
+    unit_axes = ("t",)
     default_parts = {"schedule": "constant", "optimizer": "adam", "model": "gaussian_mixture_potential"}
 
     data: Marginals

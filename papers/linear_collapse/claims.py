@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from assay.claims import (
     Count,
     Exact,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -27,10 +29,13 @@ from assay.claims import (
     below,
     between,
     exact,
+    function,
     scalar,
     unit,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "an MLP on 3,000 images of Fashion-MNIST for networks on CIFAR-10"}
 
 CLAIMS = [
     Claim(
@@ -84,6 +89,7 @@ def cells(results: Results, arm: str, depth: str | None = None) -> dict[str, lis
 def best(arm: str, name: str, depth: str | None = None) -> Measure:
     """By depth, a scalar of the seed with the lowest loss."""
 
+    @function(Read("layers", arms=(arm,)))
     def measure(results: Results) -> Values:
         found = []
         for key, rows in cells(results, arm, depth).items():
@@ -98,6 +104,7 @@ def best(arm: str, name: str, depth: str | None = None) -> Measure:
 def median(arm: str, name: str) -> Measure:
     """By depth, the median over seeds of a scalar."""
 
+    @function(Read("layers", arms=(arm,)))
     def measure(results: Results) -> Values:
         return [
             Value(f"M={key}", float(np.median([row[name] for row in rows])), tuple(row["signature"] for row in rows))
@@ -107,9 +114,22 @@ def median(arm: str, name: str) -> Measure:
     return measure
 
 
+def at_minimum(arm: str) -> Measure:
+    """By depth, the share of seeds that reach the minimum."""
+
+    @function(Read("layers", arms=(arm,)))
+    def measure(results: Results) -> Values:
+        return [
+            Value(f"M={key}", float(np.mean([row["loss/difference"] < 1e-6 for row in rows])))
+            for key, rows in cells(results, arm).items()
+        ]
+
+    return measure
+
+
 def grouped(measure: Measure) -> Measure:
     """A measure's values, each in a group of its own, so that a report lists them."""
-    return lambda results: [Value(v.unit, v.value, v.runs, v.unit) for v in measure(results)]
+    return function(*measure.reads)(lambda results: [replace(v, group=v.unit) for v in measure(results)])
 
 
 # -- minority collapse ------------------------------------------------------------------------------------------------
@@ -136,6 +156,7 @@ NEAR = 0.05
 """Cells whose B/n_k is this close to t_M, relatively, are not judged."""
 
 
+@function("threshold")
 def deaths_as_predicted(results: Results) -> Values:
     """1 where a class is dead exactly if B/n_k > t_M; one value a class, decay and depth that are not near the tie."""
     return [
@@ -153,6 +174,7 @@ def deaths_as_predicted(results: Results) -> Values:
 def found_by(start: str) -> Measure:
     """By depth, the share of polishes from a start that end within 1e-6 of the theoretical minimum."""
 
+    @function("threshold")
     def measure(results: Results) -> Values:
         frame = results.of("threshold", "units")
         if frame.is_empty():
@@ -185,6 +207,7 @@ def by_cell(results: Results, value: Callable[[list[dict[str, Any]]], float]) ->
     return found
 
 
+@function("cross_entropy")
 def etf_over_best(results: Results) -> Values:
     """The ETF's loss less the least competitor's: the other candidates, and L-BFGS from random starts."""
     return by_cell(results, _etf_over_best)
@@ -197,9 +220,11 @@ def _etf_over_best(rows: list[dict[str, Any]]) -> float:
 
 def of_cell(name: str, reduce: Callable[[Iterable[float]], float] = min) -> Measure:
     """By (K, M, c), the least over seeds of a scalar, or what `reduce` makes of them."""
-    return lambda results: by_cell(results, lambda rows: float(reduce(row[name] for row in rows)))
+    declare = function("cross_entropy")
+    return declare(lambda results: by_cell(results, lambda rows: float(reduce(row[name] for row in rows))))
 
 
+@function("cross_entropy")
 def found_etf(results: Results) -> Values:
     """By (K, M, c), the share of random starts that end nearest to the ETF."""
     return by_cell(results, lambda rows: float(np.mean([row["found/etf"] for row in rows])))
@@ -214,6 +239,7 @@ CONVERGED = 1.5
 def network(name: str, arm: str = "imbalanced", judged: bool = True) -> Measure:
     """By depth, the mean over seeds of a scalar; where `judged`, only of networks that came near the minimum."""
 
+    @function(Read("network", arms=(arm,)))
     def measure(results: Results) -> Values:
         frame = results.of("network", arm=arm)
         if frame.is_empty() or name not in frame.columns:
@@ -234,7 +260,6 @@ CHECKS = [
         "diag(sig_k^2) (with a bias: sig^2 (I - 11^T/K)) by at most 1e-3 of its norm, for the best of 5 seeds in "
         "every cell.",
         serves=["C3"],
-        experiment="layers",
         kind=Exact(
             [
                 *(Condition(best(arm, "loss/difference"), at_most(1e-6), f"loss, {arm}") for arm in ARMS),
@@ -248,7 +273,6 @@ CHECKS = [
         "Where gradient descent alone ends (median over seeds): loss over the minimum, NC1, NC2 and NC3 against the "
         "predicted frame; and how many seeds reach the minimum after L-BFGS.",
         serves=["C5"],
-        experiment="layers",
         kind=Report(
             [
                 Condition(grouped(median(arm, f"descent/{name}")), at_least(-1), f"{text}, {arm}")
@@ -262,16 +286,7 @@ CHECKS = [
                 )
             ]
             + [
-                Condition(
-                    lambda results, arm=arm: [
-                        Value(
-                            f"M={key}", float(np.mean([row["loss/difference"] < 1e-6 for row in rows])), (), f"M={key}"
-                        )
-                        for key, rows in cells(results, arm).items()
-                    ],
-                    at_least(0),
-                    f"share of seeds at the minimum, {arm}",
-                )
+                Condition(grouped(at_minimum(arm)), at_least(0), f"share of seeds at the minimum, {arm}")
                 for arm in ARMS
             ]
         ),
@@ -282,7 +297,6 @@ CHECKS = [
         "The largest-root rule equals a search (grid, then scipy's minimize_scalar) within 1e-4 (1 + x) where |B/n - "
         "t_M| >= 1e-3, and t_M the threshold by bisection within 1e-6; M = 1, 2, 3, 6, 9.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "x_error"), at_most(1e-4), "x"),
@@ -296,7 +310,6 @@ CHECKS = [
         "Balanced, no bias: over all products W_M ... W_j, the class means and A Hbar the largest distance to the "
         "identity is <= 0.02 and the least distance to the ETF >= 0.2; NC1 <= 1e-6; medians of 5 seeds, every M.",
         serves=["C1"],
-        experiment="layers",
         kind=Count(
             [
                 Condition(median("balanced", "distance/identity"), at_most(0.02), "distance to identity"),
@@ -311,7 +324,6 @@ CHECKS = [
         "Balanced, with a bias: the distance to the ETF is <= 0.02 and that to the identity >= 0.2; NC1 <= 1e-6; "
         "medians of 5 seeds, every M.",
         serves=["C1"],
-        experiment="layers",
         kind=Count(
             [
                 Condition(median("bias", "distance/etf"), at_most(0.02), "distance to ETF"),
@@ -325,7 +337,6 @@ CHECKS = [
         "3r",
         "Classifier rows against (sig_k^2 + N lH) hbar_k, both normalised; medians of 5 seeds.",
         serves=["C1", "C3"],
-        experiment="layers",
         kind=Report([Condition(grouped(median(arm, "nc3/rows")), at_least(0), f"NC3 by rows, {arm}") for arm in ARMS]),
         unit="M",
     ),
@@ -334,7 +345,6 @@ CHECKS = [
         "Imbalanced, M = 1, best seed: the least-squares slope of log ||w_k||^2 on log n_k equals the formula's "
         "within 1 % and is within 0.02 of 1/2.",
         serves=["C3"],
-        experiment="layers",
         kind=Exact(
             [
                 Condition(best("imbalanced", "slope/relative_error", "1"), at_most(0.01), "slope/formula - 1"),
@@ -347,7 +357,6 @@ CHECKS = [
         "4r",
         "Imbalanced: the same slope and the formula's for every M, best seed; for many samples it tends to M/(M + 1).",
         serves=["C3"],
-        experiment="layers",
         kind=Report(
             [
                 Condition(grouped(best("imbalanced", "slope/measured")), at_least(0), "slope"),
@@ -361,7 +370,6 @@ CHECKS = [
         "Lowest loss over three starts and 5 seeds: a class is dead (||hbar_k||^2 < 1e-8 of the largest) iff B/n_k > "
         "t_M, in >= 95 % of the cells (decay, M, class) with |B/n_k - t_M| > 5 % of t_M.",
         serves=["C4"],
-        experiment="threshold",
         kind=Count([Condition(deaths_as_predicted, at_least(1), "dead as predicted")], need=0.95),
         unit="cell",
     ),
@@ -369,7 +377,6 @@ CHECKS = [
         "5b",
         "No start ends more than 1e-9 (relative) below the formula's loss.",
         serves=["C4"],
-        experiment="threshold",
         kind=Exact(
             [
                 Condition(
@@ -383,7 +390,6 @@ CHECKS = [
         "5r",
         "The share of polishes that end at the theoretical minimum (within 1e-6), by start.",
         serves=["C4"],
-        experiment="threshold",
         kind=Report(
             [
                 Condition(grouped(found_by(start)), at_least(0), f"at the minimum, start: {start}")
@@ -398,7 +404,6 @@ CHECKS = [
         "formula's loss to 1e-10, in all cells; with two samples a class and uneven decays too; losses known "
         "beforehand agree to their digits.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("6a", "factors_error"), at_most(1e-10), "loss of factors - formula"),
@@ -413,7 +418,6 @@ CHECKS = [
         "The ETF's loss is at most that of the best competitor (circle, antipodal pairs, L-BFGS from 5 random "
         "starts) + 1e-9, in every cell (K, M, c).",
         serves=["C2"],
-        experiment="cross_entropy",
         kind=Exact([Condition(etf_over_best, at_most(1e-9), "ETF - best competitor")]),
         unit="cell",
     ),
@@ -422,7 +426,6 @@ CHECKS = [
         "By cell: losses of the candidates and of L-BFGS, the share of random starts that end nearest to the ETF's "
         "spectrum, and the rank of what they find.",
         serves=["C2"],
-        experiment="cross_entropy",
         kind=Report(
             [
                 Condition(grouped(etf_over_best), at_least(-math.inf), "ETF - best competitor"),
@@ -443,7 +446,6 @@ CHECKS = [
         "3 seeds, is >= 0.9, and the mean |cos| between different class means < 0.15, for each M. Inconclusive where "
         "the loss is above 1.5 times the theoretical minimum.",
         serves=["C5"],
-        experiment="network",
         kind=Count(
             [
                 Condition(network("loss/ratio", judged=False), at_least(0), "loss/minimum"),
@@ -458,7 +460,6 @@ CHECKS = [
         "Fashion-MNIST: the loss over the theoretical minimum, NC1, distances to the predicted frame and to the ETF, "
         "and mean |cos|, imbalanced and balanced; the means over 3 seeds.",
         serves=["C5"],
-        experiment="network",
         kind=Report(
             [
                 Condition(grouped(network(name, arm, judged=False)), at_least(0), f"{text}, {arm}")
@@ -481,7 +482,6 @@ CHECKS = [
         "7s",
         "Networks on CIFAR-10 at full size: mean |cos|, NC1 and the loss over the theoretical minimum.",
         serves=["C5"],
-        experiment=["cifar10_balanced", "cifar10_imbalanced"],
         kind=Report(
             [
                 Condition(scalar(name, value, group=columns), at_least(0), f"{text}, {name}")
@@ -500,7 +500,6 @@ CHECKS = [
         "gradient equals autograd's (1e-12), and both polishes agree (1e-12); the cheapest factors of a matrix cost "
         "its Schatten power (1e-6).",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("8", "loss"), at_most(1e-12), "loss/formula - 1"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 
 import numpy as np
 from scipy import stats
@@ -16,6 +15,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -25,12 +25,15 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
 from assay.results import Results
 
 C, BETA = "module.compression", "module.log_beta"
+
+STANDS_FOR = {"desk": "64 messages and 100 episodes for 512 and 200"}
 
 CLAIMS = [
     Claim("C1", "MEC-B extends MEC: with R >= H(X) it reduces to MEC", source="formulation"),
@@ -80,12 +83,6 @@ CLAIMS = [
 # -- measures of this paper -----------------------------------------------------------------------------------------
 
 
-def only(measure: Measure, column: str, levels: Iterable[float]) -> Measure:
-    """A measure whose groups are one column, at these levels of it."""
-    kept = {f"{column}={level}" for level in levels}
-    return lambda results: [value for value in measure(results) if value.group in kept]
-
-
 def accuracy(arm: str) -> Measure:
     """Accuracy of an arm of the game, by seed: the mean over the temperatures, in groups of equal compression.
 
@@ -99,6 +96,7 @@ def each_accuracy(arm: str) -> Measure:
     return scalar("coding_game", "game/accuracy", arm=arm, over=["seed", BETA], group=C)
 
 
+@function(Read("coding_game", arms=("greedy",)), over="seed")
 def slower_with_compression(results: Results) -> Values:
     """Per seed, Spearman's correlation of c and the steps until the belief exceeds .9 (mean over temperatures)."""
     found = []
@@ -116,6 +114,7 @@ def slower_with_compression(results: Results) -> Values:
     return found
 
 
+@function("coding_game")
 def reward_differences(results: Results) -> Values:
     """By arm and c > 1, the mean reward minus that at c = 1, in standard errors; pooled over temperatures and seeds.
 
@@ -155,7 +154,6 @@ CHECKS = [
         "1",
         "The identity holds to 1e-10 on 200 random Markov chains, and the inequality always",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "identity_error"), at_most(1e-10), "error of the identity (bit)"),
@@ -168,7 +166,6 @@ CHECKS = [
         "R - I(X;T) of Algorithm 1 <= h(p2) for all draws and rates; for two symbols and R just below H(X) = h(p2) the "
         "gap tends to h(p2)",
         serves=["C4"],
-        experiment=["exact", "ebim"],
         kind=Exact(
             [
                 Condition(exact("2", "excess"), at_most(1e-10), "R - I - h(p2) (bit)"),
@@ -188,7 +185,6 @@ CHECKS = [
         "p = (.7, .2, .1): the search over all encoders gives R (1e-6) when R is the entropy of a set partition, and "
         "less than R - 1e-4 at midpoints between such entropies",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "distance_at_maps"), at_most(1e-6), "|R - I| at partitions (bit)"),
@@ -201,7 +197,6 @@ CHECKS = [
         "Theorem 3 against a search from 200 starts at p = (.7, .2, .1), 30 rates within .05 bit of each deterministic "
         "map: search >= theorem - 1e-6, and the difference <= 3e-3 bit; farther away it is reported",
         serves=["C5"],
-        experiment="neighbourhood",
         kind=Count(
             [
                 Condition(
@@ -217,7 +212,6 @@ CHECKS = [
         "4b",
         "Theorem 3 against the search over the whole range of rates (reported)",
         serves=[],
-        experiment="neighbourhood",
         kind=Report(
             [
                 Condition(unit("neighbourhood", "far_difference", over=[]), at_most(np.inf), "mean difference (bit)"),
@@ -235,7 +229,6 @@ CHECKS = [
         "R = H(X): the entropy of MEC-B's coupling equals that of plain MEC to 1e-10; at all R its marginals are exact "
         "to 1e-12",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("5", "entropy_difference"), at_most(1e-10), "difference of entropies (bit)"),
@@ -247,7 +240,6 @@ CHECKS = [
         "6a",
         "Mean joint entropy: max-seeking < successive linearisation, paired over 100 draws",
         serves=["C7"],
-        experiment="couplings",
         kind=Interval(difference(entropy_of("sla"), entropy_of("max_seeking")), above(0.0), name="difference (bit)"),
         unit="pair of laws",
     ),
@@ -255,7 +247,6 @@ CHECKS = [
         "6b",
         "Mean joint entropy: successive linearisation < independent, paired over 100 draws",
         serves=["C7"],
-        experiment="couplings",
         kind=Interval(difference(entropy_of("independent"), entropy_of("sla")), above(0.0), name="difference (bit)"),
         unit="pair of laws",
     ),
@@ -263,7 +254,6 @@ CHECKS = [
         "6c",
         "Max-seeking's joint entropy <= H(p meet q) + 1.44",
         serves=["C7"],
-        experiment="couplings",
         kind=Exact(
             [
                 Condition(
@@ -279,7 +269,6 @@ CHECKS = [
         "6d",
         "Zero-seeking next to max-seeking (reported)",
         serves=[],
-        experiment="couplings",
         kind=Report(
             [
                 Condition(
@@ -296,7 +285,6 @@ CHECKS = [
         "Number of distinct rates reached below H/2: Algorithm 1 > tail_merge on every law of both families, and the "
         "mean I(X;T) over low rates is not lower",
         serves=["C6"],
-        experiment="mappings",
         kind=Count(
             [
                 Condition(difference(maps("low/maps", "greedy"), maps("low/maps", "tail_merge")), above(0.0), "maps"),
@@ -313,7 +301,6 @@ CHECKS = [
         "7b",
         "Algorithm 1 minus tail_merge at high rates (reported)",
         serves=[],
-        experiment="mappings",
         kind=Report(
             [
                 Condition(
@@ -332,9 +319,8 @@ CHECKS = [
         "8a",
         "At c in {2, 4}: accuracy at matched reward, Algorithm 1 minus uniform quantiser, paired over 5 seeds, > 0",
         serves=["C8"],
-        experiment="coding_game",
         kind=Interval(
-            only(difference(accuracy("greedy"), accuracy("uniform_quantiser")), C, (2.0, 4.0)),
+            (accuracy("greedy") - accuracy("uniform_quantiser")).only(**{C: (2.0, 4.0)}),
             above(0.0),
             name="difference of accuracies",
         ),
@@ -343,9 +329,8 @@ CHECKS = [
         "8b",
         "At c in {2, 4}: accuracy at matched reward, Algorithm 1 minus adaptive quantiser, paired over 5 seeds, > 0",
         serves=["C8"],
-        experiment="coding_game",
         kind=Interval(
-            only(difference(accuracy("greedy"), accuracy("adaptive_quantiser")), C, (2.0, 4.0)),
+            (accuracy("greedy") - accuracy("adaptive_quantiser")).only(**{C: (2.0, 4.0)}),
             above(0.0),
             name="difference of accuracies",
         ),
@@ -354,11 +339,10 @@ CHECKS = [
         "8c",
         "At c = 1 all compressors give the same accuracy to 1e-12 (by construction)",
         serves=[],
-        experiment="coding_game",
         kind=Exact(
             [
                 Condition(
-                    only(difference(each_accuracy("greedy"), each_accuracy(arm)), C, (1.0,)),
+                    (each_accuracy("greedy") - each_accuracy(arm)).only(**{C: 1.0}),
                     between(-1e-12, 1e-12),
                     f"Algorithm 1 - {arm}",
                 )
@@ -371,7 +355,6 @@ CHECKS = [
         "9a",
         "Empirical action frequencies given the state match pi: chi-square p > .01 in >= 95 % of frequent states",
         serves=[],
-        experiment="coding_game",
         kind=Count(
             [
                 Condition(
@@ -386,21 +369,18 @@ CHECKS = [
         "9b",
         "Averaged over the messages, the coupling's actions follow pi exactly",
         serves=[],
-        experiment="exact",
         kind=Exact([Condition(exact("9", "marginal_error"), at_most(1e-12), "error of the marginal")]),
     ),
     Check(
         "10a",
         "Steps until the belief exceeds .9 increase with c: Spearman's correlation > 0 in 5 of 5 seeds",
         serves=["C9"],
-        experiment="coding_game",
         kind=Count([Condition(slower_with_compression, above(0.0), "Spearman correlation")]),
     ),
     Check(
         "10b",
         "H(A|T), what the action leaves open once the code is known, by c (reported: the couplings' stochasticity)",
         serves=[],
-        experiment="coding_game",
         kind=Report(
             [
                 Condition(
@@ -416,7 +396,6 @@ CHECKS = [
         "The expected reward does not depend on the rate: mean rewards at c > 1 and at c = 1 agree within 3 standard "
         "errors",
         serves=[],
-        experiment="coding_game",
         kind=Count([Condition(reward_differences, between(-3.0, 3.0), "standard errors")]),
         unit="arm and c",
     ),
@@ -424,7 +403,6 @@ CHECKS = [
         "11b",
         "On all paths of a small game the expected return is the plain policy's and the belief is the posterior",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("11", "reward_difference"), at_most(1e-10), "difference of returns"),

@@ -131,6 +131,7 @@ class Train(Judged, GradientModule):
     """
 
     takes = ("data", "model", "optimizer", "schedule")
+    unit_axes = ("x", "t")
     default_parts = {"schedule": "constant", "optimizer": "adam"}
     net: NeuralProcess
 

@@ -19,6 +19,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -29,10 +30,13 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
     unit,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "two layers on 14 × 14 Fashion-MNIST for sCIFAR and the Long Range Arena"}
 
 CLAIMS = [
     Claim(
@@ -104,6 +108,7 @@ def drawn(results: Results, kind: str, n: int, size: float | None = None) -> pl.
 def kappa_slopes(kind: str, n: int) -> Measure:
     """The slope of log kappa on log eps of each draw, averaged over draws."""
 
+    @function("perturbations")
     def measure(results: Results) -> Values:
         frame = drawn(results, kind, n)
         if frame.is_empty():
@@ -121,6 +126,7 @@ def kappa_slopes(kind: str, n: int) -> Measure:
 def deviation_slope(kind: str, size: float) -> Measure:
     """The slope on n of the sup deviation with unit B and C, averaged over draws at every n."""
 
+    @function("perturbations")
     def measure(results: Results) -> Values:
         frames = {n: drawn(results, kind, n, size) for n in STATES}
         if any(frame.is_empty() for frame in frames.values()):
@@ -135,6 +141,7 @@ def deviation_slope(kind: str, size: float) -> Measure:
 def unstable(kind: str) -> Measure:
     """How many draws of a kind have an unstable eigenvalue, by size."""
 
+    @function("perturbations")
     def measure(results: Results) -> Values:
         frame = results.of("perturbations", "units")
         if frame.is_empty():
@@ -172,6 +179,7 @@ HIGH = 10
 def high_drop(arm: str) -> Measure:
     """Accuracy without noise less the least one over frequencies of at least HIGH, by seed."""
 
+    @function(Read("robustness", arms=(arm,)), over="seed")
     def measure(results: Results) -> Values:
         worst = unit("robustness", "accuracy", arm, over="seed", reduce="min")
         units = results.units if results.units.is_empty() else results.units.filter(pl.col("frequency") >= HIGH)
@@ -188,7 +196,6 @@ CHECKS = [
         "1",
         "(exact) ||(iwI - A)^-1 B||^2 equals n^2/(n^2 + w^2) for all n and 50 frequencies: relative error < 1e-10.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "gain"), below(1e-10), "relative error"),
@@ -201,7 +208,6 @@ CHECKS = [
         "2",
         "(exact) G_diag = G_dplr (1 + k)/2 for random real C: relative error < 1e-8 on the whole grid.",
         serves=["C3"],
-        experiment="exact",
         kind=Exact([Condition(exact("2", "error"), below(1e-8), "relative error")]),
         unit="setting",
     ),
@@ -209,7 +215,6 @@ CHECKS = [
         "3",
         "Spike law: the slope of log(w_peak) on log n is in [1.95, 2.05] and that of log(peak gain) in [0.97, 1.03].",
         serves=["C3"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", "place"), between(1.95, 2.05), "slope of the place"),
@@ -223,7 +228,6 @@ CHECKS = [
         "Weak convergence: for u^ = 1/(1 + w^2) the slope on log n of log sqrt(int ||x_diag - x_dplr||^2 |u^|^2 dw/pi) "
         "is <= -0.8.",
         serves=["C2"],
-        experiment="exact",
         kind=Exact([Condition(exact("4", "slope"), at_most(-0.8), "slope")]),
         unit="setting",
         amended=Amendment(
@@ -237,7 +241,6 @@ CHECKS = [
         "rank1 at theta = 0.1: the sup deviation varies by < 5 % over n = 32 to 128 and kappa < 25; S4D's deviation "
         "grows with a slope > 0.9.",
         serves=["C4", "C5"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("5", "spread"), below(0.05), "largest over smallest deviation, less 1"),
@@ -251,7 +254,6 @@ CHECKS = [
         "6a",
         "(exact) With unit B and C the deviation of every skew draw is <= 2 eps/n.",
         serves=["C4"],
-        experiment="perturbations",
         kind=Exact([Condition(of_kind("over_bound", "skew"), at_most(1), "deviation over 2 eps/n")]),
         unit="draw",
         amended=Amendment(
@@ -266,7 +268,6 @@ CHECKS = [
         "With unit B and C the slope on log n (16 to 128) of the log sup deviation is <= -0.8 for rank1 (0.1) and for "
         "skew (0.1, mean of 5 draws), and within 0.05 of 0 for S4D.",
         serves=["C4"],
-        experiment=["exact", "perturbations"],
         kind=Exact(
             [
                 Condition(exact("6b", "rank1"), at_most(-0.8), "slope, rank1"),
@@ -281,7 +282,6 @@ CHECKS = [
         "6r",
         "The deviation with unit B and C over Theorem 3's (2 ln n + 4) eps, skew draws.",
         serves=["C4"],
-        experiment="perturbations",
         kind=Report([Condition(of_kind("over_theorem", "skew"), at_least(0), "ratio")]),
         unit="draw",
     ),
@@ -290,7 +290,6 @@ CHECKS = [
         "skew: the slope of log kappa on log eps (1e-3, 1e-2, 1e-1 of ||A||), per draw, has a mean over 5 draws in "
         "[-1.3, -0.3] at n = 64 and at n = 128.",
         serves=["C5"],
-        experiment="perturbations",
         kind=Exact([Condition(kappa_slopes("skew", n), between(-1.3, -0.3), f"slope, n = {n}") for n in (64, 128)]),
         unit="n",
     ),
@@ -299,7 +298,6 @@ CHECKS = [
         "Test sequences + 0.1 max|u| sin(2 pi f l/L), all f = 1 to 97, 500 images; drop = accuracy without noise - "
         "least accuracy over f: drop(s4d) - drop(ptd_rank1) > 0.",
         serves=["C6"],
-        experiment="robustness",
         kind=Interval(
             difference(final("noise/drop", "s4d"), final("noise/drop", "ptd_rank1")),
             above(0),
@@ -316,7 +314,6 @@ CHECKS = [
         "Drops to the worst frequency, to the worst of at least 10 periods and over all, and the first layer's largest "
         "gain before and after training, of every init.",
         serves=["C6"],
-        experiment="robustness",
         kind=Report(
             [
                 Condition(scalar("robustness", f"noise/{name}", group="arm"), at_least(0), text)
@@ -333,7 +330,6 @@ CHECKS = [
         "8c",
         "The control with Lambda_j = -1/2 + i pi j and B = 1: accuracy, drop to the worst frequency, largest gain.",
         serves=["C6"],
-        experiment="control",
         kind=Report(
             [
                 Condition(scalar("control", name), at_least(0), text)
@@ -349,7 +345,6 @@ CHECKS = [
         "9a",
         "Without noise, accuracy of ptd_rank1 - of s4d is within 2 points.",
         serves=[],
-        experiment="robustness",
         kind=Interval(
             difference(final("test/accuracy", "ptd_rank1"), final("test/accuracy", "s4d")),
             between(-0.02, 0.02),
@@ -365,7 +360,6 @@ CHECKS = [
         "9b",
         "Without noise, accuracy of ptd_rank1 - of s4d > 0.",
         serves=["C9"],
-        experiment="robustness",
         kind=Interval(
             difference(final("test/accuracy", "ptd_rank1"), final("test/accuracy", "s4d")),
             above(0),
@@ -377,14 +371,12 @@ CHECKS = [
         "9r",
         "Accuracy without noise of every init.",
         serves=["C9"],
-        experiment="robustness",
         kind=Report([Condition(scalar("robustness", "test/accuracy", group="arm"), at_least(0), "accuracy")]),
     ),
     Check(
         "10",
         "Is the optimisation needed? kappa and sup deviation of opt and of random E of the same norm; size ignored.",
         serves=["C5"],
-        experiment="perturbations",
         kind=Report(
             [
                 Condition(of_kind(name, kind), at_least(0), f"{name}, {text}")
@@ -399,7 +391,6 @@ CHECKS = [
         "10u",
         "Draws that were dropped because A + E has an unstable eigenvalue.",
         serves=["C5"],
-        experiment="perturbations",
         kind=Report(
             [
                 Condition(unstable(kind), at_least(0), f"unstable, {text}")
@@ -417,7 +408,6 @@ CHECKS = [
         "(exact) Eigenvectors of A by forward substitution, unit columns, n = 6, 8, ..., 16: the slope of log2 kappa "
         "on n is >= 1.",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("11", "slope"), at_least(1), "slope"),
@@ -432,7 +422,6 @@ CHECKS = [
         "(exact) The kernel of every init equals C A_d^l B_d by the dense recurrence in the original basis, and both "
         "convolutions with it agree, to 1e-10 in double precision; one E has real eigenvalues.",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 *(
@@ -449,7 +438,6 @@ CHECKS = [
         "13",
         "Frozen systems and ridge, tested on s in (60, 120): mean absolute error of a, s4d - ptd_rank1 > 0.",
         serves=["C7"],
-        experiment="toy",
         kind=Interval(
             difference(scalar("toy", "test/error_a", "s4d"), scalar("toy", "test/error_a", "ptd_rank1")),
             above(0),
@@ -461,7 +449,6 @@ CHECKS = [
         "13r",
         "Mean absolute errors of a and s, inside and outside of the training frequencies, and the least amplitude.",
         serves=["C7"],
-        experiment="toy",
         kind=Report(
             [
                 Condition(scalar("toy", f"{split}/{name}", group="arm"), at_least(0), f"{text}, {where}")
@@ -474,7 +461,6 @@ CHECKS = [
         "lra",
         "Accuracy on the Long Range Arena, by init and task.",
         serves=["C8"],
-        experiment=["lra", "lra_s4"],
         kind=Report(
             [
                 Condition(scalar(name, "test/accuracy", group=("arm", "task")), at_least(0), text)

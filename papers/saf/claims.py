@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from assay.claims import (
+    Amendment,
     Bound,
     Check,
     Claim,
@@ -22,6 +23,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -32,10 +34,13 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     scalar,
 )
 from assay.results import Results
 from assay.statistics import mean_interval
+
+STANDS_FOR = {"desk": "20 epochs of an MLP on Fashion-MNIST for ResNet-50 on ImageNet"}
 
 CLAIMS = [
     Claim(
@@ -88,6 +93,7 @@ def log_flatter(arm: str) -> Measure:
         values = scalar("fashion", LAMBDA_MAX, arm, group="noise")(results)
         return {(v.group, v.unit): replace(v, value=math.log(v.value) if v.value > 0 else math.nan) for v in values}
 
+    @function(Read("fashion", arms=(arm, "sgd")), over="seed")
     def measure(results: Results) -> Values:
         own, base = logs(results, arm), logs(results, "sgd")
         gaps = {
@@ -115,6 +121,9 @@ def lead(arm: str, over: str, **where: str) -> Measure:
     )
 
 
+COURSE = Read("fashion", arms=("sgd",), levels=(("noise", ("noisy",)),))
+
+
 def course(results: Results) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64], str]]:
     """By seed of SGD at noise 0.2: KL_e and S_rho before the first step of epoch e, for every e that has both; the run.
 
@@ -133,6 +142,7 @@ def course(results: Results) -> dict[str, tuple[NDArray[np.float64], NDArray[np.
     return found
 
 
+@function(COURSE, over="seed")
 def spearman(results: Results) -> Values:
     """Spearman's rho of KL_e and S_rho over epochs, by seed."""
     return [
@@ -140,23 +150,32 @@ def spearman(results: Results) -> Values:
     ]
 
 
+@function(COURSE, over="seed")
 def partial_spearman(results: Results) -> Values:
-    """The same given e: Pearson's correlation of what is left of the ranks after a line in e, by seed."""
+    """The same given e: Pearson's correlation of what is left of the ranks after a line in e, by seed.
+
+    Missing where ranks follow e exactly: nothing is left but rounding, and the correlation would be 0/0.
+    """
     found = []
     for seed, (x, y, run) in course(results).items():
         e = np.arange(len(x), dtype=float)
         left = [_residuals(stats.rankdata(series), e) for series in (x, y)]
-        found.append(Value(seed, float(np.corrcoef(*left)[0, 1]), (run,)))
+        value = float(np.corrcoef(*left)[0, 1])
+        if math.isfinite(value):
+            found.append(Value(seed, value, (run,)))
     return found
 
 
 def _residuals(values: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values - np.polyval(np.polyfit(e, values, 1), e)
+    """What a line in e leaves of values; not numbers where that is rounding."""
+    left = values - np.polyval(np.polyfit(e, values, 1), e)
+    return left if left.std() > 1e-9 * np.abs(values).max() else np.full_like(left, np.nan)
 
 
 def flatter_at_equal_loss(arm: str) -> Measure:
     """log lambda_max of an arm at its end minus that of SGD at the epoch whose training cross entropy is nearest."""
 
+    @function(Read("fashion", arms=(arm, "sgd"), levels=COURSE.levels), over="seed")
     def measure(results: Results) -> Values:
         ends = results.of("fashion", arm=arm)
         if ends.is_empty() or LAMBDA_MAX not in ends.columns:
@@ -177,6 +196,7 @@ def flatter_at_equal_loss(arm: str) -> Measure:
     return measure
 
 
+@function(Read("fashion", arms=("mesa", "sgd"), levels=COURSE.levels))
 def share_of_average(results: Results) -> Values:
     """(EMA of SGD - SGD)/(MESA - SGD) in mean accuracy at noise 0.2, where the interval of MESA's gain is above 0."""
     gain = lead("mesa", "sgd", **NOISY)(results)
@@ -208,7 +228,6 @@ CHECKS = [
         "L_tra and its gradient are 0 where ref = out. With lambda = 0, after 50 steps (512 samples, batch 128, "
         "E_start = 2, Etilde = 2, the term evaluated 38 times), SAF's weights equal SGD's bit for bit",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("1", "gradient"), at_most(1e-6), "gradient"),
@@ -225,7 +244,6 @@ CHECKS = [
         "Outputs that say their epoch are read back as e - Etilde in every epoch e >= Etilde, in shuffled order and "
         "with batches that do not divide the samples; before, as not a number",
         serves=[],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "error"), at_most(0), "|read - (e - Etilde)|"),
@@ -238,7 +256,6 @@ CHECKS = [
         "3a",
         "Forward and backward passes a step: SGD and SAF 1/1, MESA 2/1, SAM 2/2",
         serves=["C1", "C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("3", f"{method}_{way}"), between(count, count), f"{method} {way}")
@@ -253,7 +270,6 @@ CHECKS = [
         "MLP 784-1024-1024-10, batch 256, one thread, single precision, synthetic input, methods in turns in blocks of "
         "20 steps, the first block dropped, medians of 100 steps: SAF/SGD <= 1.15, MESA/SGD <= 1.5",
         serves=["C2"],
-        experiment="cost",
         kind=Exact(
             [
                 Condition(ratio("saf", "wide"), at_most(1.15), "SAF/SGD"),
@@ -266,7 +282,6 @@ CHECKS = [
         "3c",
         "The same run: SAM/SGD in [1.6, 2.4]",
         serves=["C1"],
-        experiment="cost",
         kind=Exact([Condition(ratio("sam", "wide"), between(1.6, 2.4), "SAM/SGD")]),
         unit="process",
     ),
@@ -275,7 +290,6 @@ CHECKS = [
         "Seconds for an epoch of 8,000 samples, data and augmentation apart; and the ratios for the desk's own network "
         "(784-256-128-10, batch 128), where calls cost as much as arithmetic",
         serves=["C1", "C2"],
-        experiment="cost",
         kind=Report(
             [
                 *(
@@ -292,21 +306,18 @@ CHECKS = [
         "log lambda_max(SAF, lambda = 1) - log lambda_max(SGD), paired over 10 seeds: below 0 with 95 % confidence at "
         "noise 0.2, and averaged over both noise levels",
         serves=["C5"],
-        experiment="fashion",
         kind=Interval(log_flatter("saf_1"), below(0), name="log lambda_max, SAF minus SGD"),
     ),
     Check(
         "4b",
         "The same for SAM",
         serves=["C5"],
-        experiment="fashion",
         kind=Interval(log_flatter("sam"), below(0), name="log lambda_max, SAM minus SGD"),
     ),
     Check(
         "4c",
         "Power iteration finds the eigenvalue of largest size; it is positive in every run",
         serves=[],
-        experiment="fashion",
         kind=Exact([Condition(scalar("fashion", LAMBDA_MAX, over=("arm", "noise", "seed")), above(0), "lambda_max")]),
         unit="run",
     ),
@@ -315,7 +326,6 @@ CHECKS = [
         "Noise 0.2: lambda_max and S_rho of every arm; SAF at lambda = 0.3; and flatness against SGD at the epoch with "
         "the nearest training cross entropy, since the Hessian grows with the logits",
         serves=["C5"],
-        experiment="fashion",
         kind=Report(
             [
                 *each(LAMBDA_MAX, "lambda_max", at_most(math.inf), **NOISY),
@@ -334,14 +344,12 @@ CHECKS = [
         "Test accuracy of SAF (lambda = 0.3) minus SGD at noise 0.2, paired over 10 seeds: above 0 with 95 % "
         "confidence",
         serves=["C6"],
-        experiment="fashion",
         kind=Interval(lead("saf", "sgd", **NOISY), above(0), name="accuracy, SAF minus SGD"),
     ),
     Check(
         "5b",
         "Without noise the mean paired difference is at least -0.3 points; the interval is shown",
         serves=["C6"],
-        experiment="fashion",
         kind=Interval(lead("saf", "sgd", **CLEAN), at_least(-0.003), name="accuracy, SAF minus SGD", margin=math.inf),
     ),
     Check(
@@ -349,7 +357,6 @@ CHECKS = [
         "In place of ImageNet: test accuracy of SAF (lambda = 0.3) minus SAM at noise 0.2 has a mean of at least -0.3 "
         "points and an interval above -0.5 points",
         serves=["C3"],
-        experiment="fashion",
         kind=Interval(lead("saf", "sam", **NOISY), at_least(-0.003), name="accuracy, SAF minus SAM", margin=0.002),
     ),
     Check(
@@ -357,22 +364,26 @@ CHECKS = [
         "SGD at noise 0.2: Spearman's rho over epochs e = 2..19 of KL_e, the mean over the epoch's samples of tau^2 "
         "KL(softmax(Y^(e-2)/tau) || softmax(out/tau)), and S_rho before the first step of e is at least 0.5 in 8 of 10",
         serves=["C4"],
-        experiment="fashion",
         kind=Count([Condition(spearman, at_least(0.5), "rho")], need=8),
     ),
     Check(
         "7b",
         "As both may share a trend in e: the partial rank correlation given e is positive in 8 of 10",
         serves=["C4"],
-        experiment="fashion",
         kind=Count([Condition(partial_spearman, above(0), "partial rho")], need=8),
+        amended=Amendment(
+            "2026-12-01",
+            "the same, with 5 of 10 positive: refuted",
+            "made after the run: in seeds 1, 2, 9 and 10 the ranks of KL follow the epoch exactly, so that nothing is "
+            "left to correlate; the correlation there is 0/0 and the sign that was counted was rounding. What is "
+            "undefined is missing, and six of ten seeds decide nothing",
+        ),
     ),
     Check(
         "8",
         "Noise 0.2: test accuracies of all arms, of SGD's average of weights, and of SAF held to the last epoch alone; "
         "the share of MESA's gain that the average has, if that gain is above 0 with 95 % confidence",
         serves=["C6"],
-        experiment=["fashion", "last_epoch"],
         kind=Report(
             [
                 *each(ACCURACY, "accuracy", at_most(1), **NOISY),
@@ -388,7 +399,6 @@ CHECKS = [
         "S_rho/(rho |g|) tend to 1: at eta and rho/|g| = 1e-5 the error is below 1e-3, and at 1e-6 it is 10 times "
         "smaller to 5 %",
         serves=["C4"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("9", "descent"), below(1e-3), "error of the descent"),

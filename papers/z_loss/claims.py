@@ -13,6 +13,7 @@ from assay.claims import (
     Exact,
     Interval,
     Measure,
+    Read,
     Report,
     Value,
     Values,
@@ -23,10 +24,13 @@ from assay.claims import (
     between,
     difference,
     exact,
+    function,
     on_edge,
     scalar,
 )
 from assay.results import Results
+
+STANDS_FOR = {"desk": "300,000 tokens, 2,001 classes, for Penn Treebank and One Billion Word"}
 
 CLAIMS = [
     Claim("C1", "The loss is spherical: exact gradient and update at a cost that does not depend on D", "algorithm"),
@@ -54,6 +58,7 @@ def error(arm: str, k: int) -> Measure:
     return scalar("words", f"test/error_{k}", arm)
 
 
+@function(Read("words", "selections", ("loss.a", "loss.b"), arms=("z_1", "z_50")))
 def same_shape(results: Results) -> Values:
     """1 where one and the same (a, b) was chosen for k = 1 and for k = 50, else 0."""
     found: dict[str, dict[str, float]] = {}
@@ -71,7 +76,9 @@ def time(name: str) -> Measure:
 
 def tuned(*ks: int) -> Measure:
     """Test error at k of the Z-loss tuned for k less that of the softmax tuned for k, by seed, a group for each k."""
+    arms = tuple(arm for k in ks for arm in (Z[k], SOFTMAX[k]))
 
+    @function(Read("words", arms=arms), over="seed")
     def measure(results: Results) -> Values:
         return [
             replace(value, group=f"k = {k}")
@@ -88,7 +95,6 @@ CHECKS = [
         "200 factored steps against dense ones, m = 1 and 8, D = 50, d = 6, lr .1, a = 1, b = 0, summed losses: W, Q "
         "and wbar agree to 1e-9, and clipping would never have acted",
         serves=["C1"],
-        experiment="exact",
         kind=Exact(
             [
                 *(Condition(exact("1", name), below(1e-9), name) for name in ("weights", "q", "wbar", "inputs")),
@@ -102,7 +108,6 @@ CHECKS = [
         "L(k o + t) = L(o) to 1e-10 max(1, L) for k in [.1, 10], |t| <= 3; 1.g = 0 and (o - mu).g = 0 to 1e-10; "
         "autograd against the closed gradient 1e-8; L(one-hot) = softplus(a (b - sqrt(D - 1))) / a",
         serves=["C2"],
-        experiment="exact",
         kind=Exact(
             [
                 Condition(exact("2", "invariance"), at_most(1e-10), "L(k o + t) - L(o)"),
@@ -123,7 +128,6 @@ CHECKS = [
         "3",
         "For large a the loss is max(0, b - z_c): error at most log(2) / a",
         serves=["C6"],
-        experiment="exact",
         kind=Exact([Condition(exact("3", "ratio"), at_most(1 + 1e-9), "error a / log 2")]),
         unit="setting",
         amended=Amendment(DATE, "error < log(2)/a", "at z_c = b it is equal, up to rounding"),
@@ -133,7 +137,6 @@ CHECKS = [
         "Log-log slopes of seconds a step against D in {1e4, 3e4, 1e5, 3e5}: dense softmax in closed form, in place, "
         "in [.85, 1.3] and factored Z in [-.1, .15] at m = 1 and 50; hierarchical softmax in [.25, .65] at m = 50",
         serves=["C1", "C5"],
-        experiment="timing",
         kind=Count(
             [
                 *(Condition(time(f"exponent/dense/{m}"), between(0.85, 1.3), f"dense, m = {m}") for m in (1, 50)),
@@ -144,6 +147,7 @@ CHECKS = [
                 Condition(time("exponent/hierarchical/50"), between(0.25, 0.65), "hierarchical, m = 50"),
             ]
         ),
+        unit="sitting",
         amended=Amendment(
             DATE,
             "dense in [.8, 1.2], factored in [-.1, .15], hierarchical in [.3, .7] at m = 1",
@@ -155,14 +159,13 @@ CHECKS = [
         "4b",
         "Dense softmax in place takes more than 40 times as long as factored Z at D = 3e5, m = 1",
         serves=["C5"],
-        experiment="timing",
         kind=Count([Condition(time("ratio/dense/1"), above(40), "dense / factored")]),
+        unit="sitting",
     ),
     Check(
         "4-report",
         "Seconds of every method over those of factored Z at D = 3e5, and all slopes over the same D",
         serves=[],
-        experiment="timing",
         kind=Report(
             [
                 *(
@@ -183,7 +186,6 @@ CHECKS = [
             f"5{letter}",
             f"Test error at 10: Z-loss - {OTHERS[arm]} < 0, each at its best validation error at 10",
             serves=["C3"],
-            experiment="words",
             kind=Interval(difference(error("z", 10), error(arm, 10)), below(0), name=f"error of Z - of {OTHERS[arm]}"),
         )
         for letter, arm in zip("abc", OTHERS, strict=True)
@@ -193,7 +195,6 @@ CHECKS = [
         "For some k in {5, 10, 20, 50} the test error at k: Z-loss with a, b and rate chosen for k - softmax with its "
         "rate chosen for k < 0, after Holm's correction over the four; refuted if all four intervals lie above 0",
         serves=["C4"],
-        experiment="words",
         kind=Interval(tuned(5, 10, 20, 50), below(0), name="error of Z - of softmax", groups="any"),
         amended=Amendment(
             DATE,
@@ -205,7 +206,6 @@ CHECKS = [
         "6-report",
         "The differences of check 6 for each k, k = 1 included; whether a chosen rate lies at an end of its grid",
         serves=[],
-        experiment="words",
         kind=Report(
             [
                 Condition(tuned(*KS), below(0), "error of Z - of softmax"),
@@ -218,7 +218,6 @@ CHECKS = [
             f"7{letter}",
             f"Error at {k}: the Z-loss tuned for {k} - the one tuned for {other} < 0",
             serves=["C6"],
-            experiment="words",
             kind=Interval(difference(error(Z[k], k), error(Z[other], k)), below(0), name=f"error at {k}"),
             amended=Amendment(
                 DATE,
@@ -232,7 +231,6 @@ CHECKS = [
         "7c",
         "Different (a, b) are chosen for k = 1 and k = 50",
         serves=["C6"],
-        experiment="words",
         kind=Count([Condition(same_shape, at_most(0), "the same (a, b)")]),
         unit="choice",
     ),
@@ -240,7 +238,6 @@ CHECKS = [
         "8a",
         "20,000 steps with folding: drift of Q < 1e-10 and |W_factored - W| < 1e-10 max |W|",
         serves=["C1"],
-        experiment="stability",
         kind=Exact(
             [
                 Condition(scalar("stability", "drift", "folded"), below(1e-10), "relative drift of Q"),
@@ -257,7 +254,6 @@ CHECKS = [
         "8b",
         "The same run folds at least once and cond(U) stays below 100; without folding it is above 100 at the end",
         serves=["C1"],
-        experiment="stability",
         kind=Count(
             [
                 Condition(scalar("stability", "folds", "folded"), at_least(1), "folds"),
@@ -265,12 +261,12 @@ CHECKS = [
                 Condition(scalar("stability", "condition/end", "unfolded"), above(100), "cond(U), not folded"),
             ]
         ),
+        unit="run",
     ),
     Check(
         "8-report",
         "Distance of W from the dense weights in single precision",
         serves=[],
-        experiment="stability",
         kind=Report([Condition(scalar("stability", "distance", group="arm"), at_most(1), "relative distance")]),
     ),
 ]

@@ -19,9 +19,9 @@ SEEDS = Seeds(0)
 D, WIDTH, STEPS = 50, 6, 200
 
 
-def normal(*shape: int, name: str) -> Tensor:
+def normal(*shape: int, name: tuple[str | int, ...]) -> Tensor:
     """Standard normal numbers of an axis."""
-    return torch.from_numpy(SEEDS.numpy(name).standard_normal(shape))
+    return torch.from_numpy(SEEDS.numpy(*name).standard_normal(shape))
 
 
 @exact("1")
@@ -29,11 +29,11 @@ def factored_steps() -> Mapping[str, float]:
     """After 200 steps on summed losses: largest deviations of W, Q and wbar from dense gradient descent by autograd."""
     worst = {"weights": 0.0, "q": 0.0, "wbar": 0.0, "inputs": 0.0, "clipped": 0.0}
     for m in (1, 8):
-        w = 0.1 * normal(D, WIDTH, name="start")
+        w = 0.1 * normal(D, WIDTH, name=("start",))
         layer, loss = FactoredSphericalLinear(w), ZLoss()
         limited = FactoredSphericalLinear(w, clip=0.5)
         for t in range(STEPS):
-            h = normal(m, WIDTH, name=f"h/{m}/{t}")
+            h = normal(m, WIDTH, name=("h", m, t))
             y = torch.from_numpy(SEEDS.numpy("y", m, t).integers(D, size=m))
             found = layer.step(h, y, loss, 0.1)
             limited.step(h, y, loss, 0.1)
@@ -58,7 +58,7 @@ def invariances() -> Mapping[str, float]:
         worst[name] = max(worst[name], float(value.abs().max()))
 
     for classes in (5, 50, 300):
-        o = normal(20, classes, name=f"o/{classes}")
+        o = normal(20, classes, name=("o", classes))
         y = torch.from_numpy(SEEDS.numpy("targets", classes).integers(classes, size=20))
         for a, b in ((0.3, 1.0), (1.0, 0.0), (3.0, 28.0)):
             loss = ZLoss(a=a, b=b)

@@ -1,5 +1,19 @@
-"""`python -m assay` is the `assay` command."""
+"""`python -m assay` is the `assay` command, and so is the script of that name."""
 
-from assay.cli import enter
+from __future__ import annotations
 
-enter()
+from typing import NoReturn
+
+from assay.entry import leave_after, listen
+
+
+def enter() -> NoReturn:
+    """The command as a process of its own."""
+    listen()
+    from assay.cli import main
+
+    leave_after(main)
+
+
+if __name__ == "__main__":
+    enter()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from assay import compose, places
+from assay.entry import INTERRUPTED, last_word
 from assay.errors import UserError, unknown
 from assay.foreground import ADHOC
 from assay.study import Run
+
+if TYPE_CHECKING:
+    from assay.launch.local import Outcome
 
 
 def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: str) -> int:
     """Run the jobs of a multirun and print a table; 0, or 1 if a run failed, or 130 if interrupted."""
     from assay import train
+    from assay.reproduce import check_paper_is_sound
 
     if kind not in ("local", "slurm"):
         raise unknown("launcher", kind, ["local", "slurm"])
@@ -28,20 +34,28 @@ def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: st
         papers.add(paper)
     if len(papers) > 1:
         raise UserError("one multirun covers one paper; start one for each")
-    slug, listed = papers.pop() or ADHOC, list(runs.values())
-    states = _locally(slug, listed, workers) if kind == "local" else _on_slurm(slug, listed, profile)
+    paper = papers.pop()
+    if paper is not None:
+        check_paper_is_sound(paper)
+    slug, listed = paper or ADHOC, list(runs.values())
+    smoke = all("scale=smoke" in job for job in jobs)
+    outcomes, stopped = _locally(slug, listed, workers, smoke) if kind == "local" else _on_slurm(slug, listed, profile)
+    for outcome in outcomes:
+        if outcome.state == "refused":
+            raise UserError(outcome.message)
+    states = {outcome.signature: outcome.state for outcome in outcomes}
     _print(slug, listed, words, states)
-    if len(states) < len(listed) or "interrupted" in states.values():
-        print("interrupted; the same command goes on from here")
-        return 130
+    if stopped:
+        last_word(stopped)
+        return INTERRUPTED
     return 1 if "failed" in states.values() else 0
 
 
-def _locally(paper: str, runs: list[Run], workers: int) -> dict[str, str]:
-    """Do the runs on this machine; states by signature."""
+def _locally(paper: str, runs: list[Run], workers: int, smoke: bool) -> tuple[list[Outcome], str]:
+    """Do the runs on this machine; what became of them, and what to say if it was interrupted."""
     from rich.console import Console
 
-    from assay.launch.local import Pool, default_workers, needs_spawn
+    from assay.launch.local import APART, Pool, default_workers, needs_spawn
     from assay.progress import Display
     from assay.records import Store
 
@@ -49,18 +63,20 @@ def _locally(paper: str, runs: list[Run], workers: int) -> dict[str, str]:
     size = min(workers or default_workers(), len(runs))
     display = Display(Console(highlight=False))
     spawn = any(needs_spawn(run.config["trainer"]["device"]) for run in runs)
-    pool = Pool(paper, places.outputs(), size, spawn=spawn, report=display)
+    apart = 0.0 if smoke else APART
+    pool = Pool(paper, places.outputs(), size, spawn=spawn, report=display, apart=apart)
     from assay import runner  # noqa: F401  (imported once, before the fork)
 
     try:
         with display.showing():
-            return {outcome.signature: outcome.state for outcome in pool.run(runs)}
+            outcomes = pool.run(runs)
     finally:
         pool.close()
+    return outcomes, "interrupted; the same command goes on from here" if pool.stopping else ""
 
 
-def _on_slurm(paper: str, runs: list[Run], profile_name: str) -> dict[str, str]:
-    """Do the runs on a cluster; on Ctrl-C the sweep's id is printed and its jobs go on."""
+def _on_slurm(paper: str, runs: list[Run], profile_name: str) -> tuple[list[Outcome], str]:
+    """Do the runs on a cluster; what became of them, and what to say if jobs are left to go on alone."""
     from rich.console import Console
 
     from assay.launch import cluster, profiles
@@ -76,15 +92,15 @@ def _on_slurm(paper: str, runs: list[Run], profile_name: str) -> dict[str, str]:
     launcher = Launcher(found, profile, report=display)
     with display.showing():
         outcomes = launcher.launch(runs)
-    for outcome in outcomes:
-        if outcome.state == "refused":
-            raise UserError(outcome.message)
+    stopped = ""
     if launcher.stopping:
-        print(f"detached from sweep {found.id}; `assay status {found.id}`, or the same command waits for it again")
-    return {outcome.signature: outcome.state for outcome in outcomes}
+        stopped = f"detached from sweep {found.id}; `assay status {found.id}`, or the same command waits for it again"
+    elif launcher.cancelled:
+        stopped = f"sweep {found.id} was cancelled; the same command goes on from here"
+    return outcomes, stopped
 
 
-def _print(paper: str, runs: list[Run], words: dict[str, str], states: dict[str, str]) -> None:
+def _print(paper: str, runs: list[Run], words: dict[str, str], states: Mapping[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 

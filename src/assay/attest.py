@@ -14,11 +14,11 @@ from typing import Any
 
 from assay.codes import code_of
 from assay.records import Record, Store
-from assay.reproduce import Session, write_json
+from assay.reproduce import Session
 
 
 def attest(session: Session) -> list[dict[str, Any]]:
-    """Check every (experiment, arm) with stale records; returns one row each and writes `attested.json`."""
+    """Check every (experiment, arm) with stale records and note the code in those that hold; returns one row each."""
     plan = session.plan()
     states = session.states(plan)
     groups: dict[tuple[str, str, str], list[str]] = {}
@@ -27,12 +27,12 @@ def attest(session: Session) -> list[dict[str, Any]]:
             record = session.store.read(cell.signature)
             assert record is not None
             groups.setdefault((cell.experiment, cell.arm, record.code), []).append(cell.signature)
-    attested = {signature: list(codes) for signature, codes in session.attested.items()}
     rows = []
     for (experiment, arm, _), signatures in groups.items():
         first = session.store.read(signatures[0])
         assert first is not None
-        detail = compare(first, rerun(session.store, first))
+        again = rerun(session.store, first)
+        detail = compare(first, again)
         rows.append(
             {
                 "experiment": experiment,
@@ -44,10 +44,9 @@ def attest(session: Session) -> list[dict[str, Any]]:
         )
         if not detail:
             for signature in signatures:
-                code = code_of(plan.runs[signature].config, session.store)
-                attested[signature] = sorted({*attested.get(signature, []), code})
-    write_json(session.store.folder / "attested.json", attested)
-    session.__dict__.pop("attested", None)
+                record = session.store.read(signature)
+                assert record is not None
+                session.store.label(record, code_of(plan.runs[signature].config, session.store), again.data)
     return rows
 
 

@@ -67,6 +67,14 @@ Groups = Literal["all", "any"] | int | tuple[int, int]
 
 Measured = Measure | Callable[[Results], Values]
 
+Conditions = Condition | Sequence[Condition]
+"""One condition, or several that must all hold."""
+
+
+def several(conditions: Conditions) -> list[Condition]:
+    """The conditions, as a list."""
+    return [conditions] if isinstance(conditions, Condition) else list(conditions)
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -197,27 +205,27 @@ def _short(found: Mapping[str, Sized], look: Look) -> str:
 class Exact:
     """Deterministic: every value of every condition within its bound."""
 
-    conditions: Sequence[Condition]
+    conditions: Conditions
     label = "exact"
     groups: Groups = "all"
 
     def threshold(self) -> str:
         """The bounds in words."""
-        return "; ".join(f"{c.name} {c.bound}".strip() for c in self.conditions)
+        return "; ".join(f"{c.name} {c.bound}".strip() for c in several(self.conditions))
 
     def form(self) -> dict[str, Any]:
         """The rule as data."""
-        return {"conditions": [condition.form() for condition in self.conditions]}
+        return {"conditions": [condition.form() for condition in several(self.conditions)]}
 
     def labels(self, results: Results) -> list[str]:
         """The labels of its groups."""
-        return _labels(self.conditions, results)
+        return _labels(several(self.conditions), results)
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Reproduced if all hold, refuted if any does not, untested if a condition has no value."""
         details, runs, worst, missing, n = [], set[str](), None, False, 0
         kept = look.groups if look is not None else None
-        for condition in self.conditions:
+        for condition in several(self.conditions):
             values = [v for v in condition.measure(results) if kept is None or v.group in kept]
             missing |= not values
             n += len(values)
@@ -260,7 +268,7 @@ class Count:
         groups: how many groups must hold. "any" divides the coin's level by the number of groups.
     """
 
-    conditions: Sequence[Condition]
+    conditions: Conditions
     need: int | float | None = None
     against: int | float | None = None
     undecided: Sequence[Condition] = ()
@@ -269,7 +277,7 @@ class Count:
 
     def threshold(self) -> str:
         """The bounds and the number needed in words."""
-        bounds = "; ".join(f"{c.name} {c.bound}".strip() for c in self.conditions)
+        bounds = "; ".join(f"{c.name} {c.bound}".strip() for c in several(self.conditions))
         return (
             f"{bounds} in {'every unit' if self.need is None else f'>= {self.need:g}'}{_groups_in_words(self.groups)}"
         )
@@ -277,7 +285,7 @@ class Count:
     def form(self) -> dict[str, Any]:
         """The rule as data."""
         return {
-            "conditions": [condition.form() for condition in self.conditions],
+            "conditions": [condition.form() for condition in several(self.conditions)],
             "need": self.need,
             **({"against": self.against} if self.against is not None else {}),
             **({"undecided": [condition.form() for condition in self.undecided]} if self.undecided else {}),
@@ -286,14 +294,14 @@ class Count:
 
     def labels(self, results: Results) -> list[str]:
         """The labels of its groups."""
-        return _labels(self.conditions, results)
+        return _labels(several(self.conditions), results)
 
     def states(self, results: Results, look: Look) -> tuple[dict[str, dict[str, bool | None]], bool, Values]:
         """For each group and unit whether it passes (None: undecided); whether all were measured; all values."""
         held: dict[tuple[str, str], bool] = {}
         open_units: set[tuple[str, str]] = set()
         seen, every = list[set[tuple[str, str]]](), Values()
-        for condition in self.conditions:
+        for condition in several(self.conditions):
             values = [v for v in condition.measure(results) if look.groups is None or v.group in look.groups]
             every += values
             seen.append({(v.group, v.unit) for v in values})
@@ -463,16 +471,18 @@ class Interval:
 
     def threshold(self) -> str:
         """The bounds in words."""
-        words = "; ".join(f"{c.name} {c.bound}".strip() for c in self.conditions) + _groups_in_words(self.groups)
+        words = "; ".join(f"{c.name} {c.bound}".strip() for c in several(self.conditions)) + _groups_in_words(
+            self.groups
+        )
         if self.margin:
-            wide = "; ".join(str(self.widened(c.bound)) for c in self.conditions)
+            wide = "; ".join(str(self.widened(c.bound)) for c in several(self.conditions))
             return f"{words}, interval {wide}" if math.isfinite(self.margin) else f"mean of {words}"
         return words
 
     def form(self) -> dict[str, Any]:
         """The rule as data."""
         return {
-            "conditions": [condition.form() for condition in self.conditions],
+            "conditions": [condition.form() for condition in several(self.conditions)],
             "groups": self.groups,
             **({"clusters": True} if self.clusters else {}),
             **({"against": self.against.form()} if self.against is not None else {}),
@@ -820,11 +830,11 @@ class Mean:
 
     def form(self) -> dict[str, Any]:
         """The rule as data."""
-        return {"conditions": [condition.form() for condition in self.conditions], "groups": self.groups}
+        return {"conditions": [condition.form() for condition in several(self.conditions)], "groups": self.groups}
 
     def labels(self, results: Results) -> list[str]:
         """The labels of its groups."""
-        return _labels(self.conditions, results)
+        return _labels(several(self.conditions), results)
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """Compare each group's mean; one that is not finite decides nothing."""
@@ -859,7 +869,7 @@ class Mean:
 class Report:
     """Numbers that are shown and not judged."""
 
-    conditions: Sequence[Condition]
+    conditions: Conditions
     label = "report"
     groups: Groups = "all"
 
@@ -869,16 +879,16 @@ class Report:
 
     def form(self) -> dict[str, Any]:
         """What is shown, as data."""
-        return {"conditions": [condition.form() for condition in self.conditions]}
+        return {"conditions": [condition.form() for condition in several(self.conditions)]}
 
     def labels(self, results: Results) -> list[str]:
         """The labels of its groups."""
-        return _labels(self.conditions, results)
+        return _labels(several(self.conditions), results)
 
     def judge(self, results: Results, look: Look | None = None) -> Finding:
         """The mean of each condition's values."""
         details, runs, n = list[dict[str, Any]](), set[str](), 0
-        for condition in self.conditions:
+        for condition in several(self.conditions):
             values = condition.measure(results)
             n += len(values)
             runs.update(signature for v in values for signature in v.runs)
@@ -938,13 +948,13 @@ class Check:
     @property
     def conditions(self) -> list[Condition]:
         """What it measures, with the bounds, whatever its kind."""
-        return list(self.kind.conditions)
+        return several(self.kind.conditions)
 
     @property
     def measures(self) -> list[Measure]:
         """What it measures."""
         undecided = self.kind.undecided if isinstance(self.kind, Count) else ()
-        return [as_measure(condition.measure) for condition in (*self.kind.conditions, *undecided)]
+        return [as_measure(condition.measure) for condition in (*several(self.kind.conditions), *undecided)]
 
     @property
     def reads(self) -> list[Read]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from assay.entry import leave_after
+from assay.entry import INTERRUPTED, last_word
 from assay.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
@@ -49,13 +51,13 @@ USAGE_ERRORS: tuple[type[Any], ...] = typer.BadParameter.__mro__[1:3]
 def main() -> None:
     """Entry point: bad input is one line and exit code 2, failed runs exit with 1."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # of an exit that typer has caught, also of a KeyboardInterrupt
     except UserError as error:
         _fail(str(error), error.exit_code)
     except RunFailed as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _fail("interrupted", INTERRUPTED)
     except OSError as error:
         from assay.records import StorageError, storage_error
 
@@ -69,17 +71,16 @@ def main() -> None:
         if isinstance(error, USAGE_ERRORS):
             _fail(" ".join(error.format_message().split()) + " (see --help)", 2)
         if isinstance(error, typer.Abort):
-            _fail("aborted", 130)
+            _fail("aborted", INTERRUPTED)
         raise
+    if code == INTERRUPTED:
+        _fail("interrupted", INTERRUPTED)
+    if code:
+        raise SystemExit(code)
 
 
-def enter() -> NoReturn:
-    """The command as a process of its own."""
-    leave_after(main)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"assay: {message}", file=sys.stderr)
+def _fail(message: str, code: int) -> NoReturn:
+    last_word(f"assay: {message}")
     raise SystemExit(code)
 
 
@@ -166,14 +167,26 @@ def reproduce(
     again: Annotated[bool, typer.Option("--again", help="Repeat finished runs, too.")] = False,
     profile: Annotated[str, typer.Option(help="On Slurm: one of slurm/profiles.")] = "default",
     detach: Annotated[bool, typer.Option("--detach", help="On Slurm: submit, print the sweep's id and end.")] = False,
+    looks: Annotated[
+        int,
+        typer.Option(help="Looks with more seeds at what is undecided: 1 to 3; 0 for three at desk scale, else one."),
+    ] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="No look that would pass so many minutes, 30 if none; if given, stop then, too."),
+    ] = None,
 ) -> None:
     """Run what is missing of a paper, judge its claims, write its page.
+
+    What is undecided after the registered seeds is looked at again with twice and four times as many.
 
     \b
     assay reproduce lion_k                       the desk scale, on this machine
     assay reproduce lion_k --dry-run             what that would run, and what it costs
     assay reproduce lion_k --scale smoke         seconds; shows that everything works
     assay reproduce lion_k -e net --seeds 20     more seeds of one experiment
+    assay reproduce lion_k --looks 1             the registered seeds and no further look
+    assay reproduce lion_k --minutes 5           stop after five minutes; the same command goes on
     assay reproduce saf --scale paper --launcher slurm --detach      on a cluster; then: assay status
     """
     session = _session(paper, scale, experiment, seeds, overrides, keep_stale)
@@ -185,27 +198,65 @@ def reproduce(
         raise UserError("--detach needs --launcher slurm; a local sweep ends with its terminal")
     if workers < 0:
         raise UserError(f"--workers {workers}: expected zero or more")
+    if not 0 <= looks <= MOST_LOOKS:
+        raise UserError(f"--looks {looks}: expected 1 to {MOST_LOOKS}, or 0 for what the scale does by itself")
+    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+        raise UserError(f"--minutes {minutes:g}: expected a number of minutes above zero")
     if dry_run:
         _dry_run(session, workers)
         return
     session.store.prepare()
     from assay.finished import still_finished
+    from assay.relabel import relabel_and_say
+    from assay.reproduce import check_paper_is_sound
 
     if again:
         session.start_over()
     verdicts = None if again else still_finished(session)
-    if verdicts is None and launcher == "slurm":
-        _reproduce_on_slurm(session, profile, detach)
-    elif verdicts is None:
-        _reproduce(session, workers)
-    else:
+    if verdicts is not None:
         _show(session, verdicts)
+        return
+    check_paper_is_sound(paper)
+    relabel_and_say(session.store)
+    limit = Limit(looks or (MOST_LOOKS if launcher == "local" and scale == "desk" else 1), minutes)
+    if launcher == "slurm":
+        _reproduce_on_slurm(session, profile, detach, limit)
+    else:
+        _reproduce(session, workers, limit)
+
+
+MOST_LOOKS = 3
+USUAL_MINUTES = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """How far `reproduce` goes by itself.
+
+    Attributes:
+        looks: at most so many looks.
+        minutes: what was asked for; None for the usual half hour, which cuts no first look.
+        began: seconds of the monotonic clock.
+    """
+
+    looks: int = 1
+    minutes: float | None = None
+    began: float = dataclasses.field(default_factory=time.monotonic)
+
+    @property
+    def until(self) -> float | None:
+        """When to stop whatever is running; None for not at all."""
+        return None if self.minutes is None else self.began + 60 * self.minutes
+
+    def allows(self, seconds: float) -> bool:
+        """Whether a look that takes so many seconds fits."""
+        return time.monotonic() - self.began + seconds <= 60 * (self.minutes or USUAL_MINUTES)
 
 
 def _dry_run(session: Session, workers: int) -> None:
     from assay.launch.local import default_workers
     from assay.progress import clock
-    from assay.reproduce import estimate
+    from assay.reproduce import cost, estimate
 
     plan = session.plan()
     states = session.states(plan)
@@ -227,11 +278,33 @@ def _dry_run(session: Session, workers: int) -> None:
     seconds, guesses = estimate(session, plan, states)
     size = workers or default_workers()
     note = f" ({guesses} runs without a precedent)" if guesses else ""
-    distinct = len(plan.runs)
-    _console().print(
-        f"{distinct} distinct runs; open ones take about {clock(seconds)} of one core, "
+    console = _console()
+    console.print(
+        f"{len(plan.runs)} distinct runs; open ones take about {clock(seconds)} of one core, "
         f"{clock(seconds / size)} on {size} workers{note}"
     )
+    if session.made is None:
+        total = cost(session)
+        if total.look:
+            console.print(f"from the start: one look {_cpu(total.look)}, all looks at most {_cpu(total.all)}")
+        if session.scale == "desk" and total.look > 2 * 60 * MOST_MINUTES:
+            console.print(
+                f"the first look takes more than {MOST_MINUTES} minutes on two cores: {clock(total.look / 2)}"
+            )
+    _warn(plan)
+
+
+MOST_MINUTES = 10
+"""What a first look at desk scale may take on two cores."""
+
+
+def _cpu(seconds: float) -> str:
+    return f"{seconds / 60:.1f} CPU minutes"
+
+
+def _warn(plan: Any) -> None:
+    for line in plan.warnings:
+        _console().print(f"note: {line}", markup=False, soft_wrap=True)
 
 
 def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
@@ -242,10 +315,74 @@ def _show(session: Session, verdicts: Mapping[str, Any]) -> None:
     console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
 
 
-def _reproduce(session: Session, workers: int) -> None:
+def _reproduce(session: Session, workers: int, limit: Limit | None = None) -> None:
+    from assay.launch.local import default_workers
+
+    limit = limit or Limit()
+    size = workers or default_workers()
+    _look_on(session, lambda one: _sweep_here(one, size, limit), limit, size)
+
+
+def _look_on(session: Session, run: Callable[[Session], Any], limit: Limit, size: int | None) -> None:
+    """Sweep and judge; while checks are undecided and the limit allows, sweep what they ask for and judge again.
+
+    Args:
+        session: what to reproduce.
+        run: does a sweep.
+        limit: how far to go.
+        size: workers on this machine; None on a cluster, where a look's minutes are not known.
+    """
+    from assay.progress import clock
+    from assay.reproduce import estimate, write_report
+
+    console = _console()
+    whole = dataclasses.replace(session, experiments=(), seeds=None, more=())
+    swept = run(session)
+    computed, seconds = swept.computed, swept.seconds
+    verdicts = write_report(whole)
+    while session.seeds is None and (further := _further(whole, verdicts)) is not None:
+        plan = further.plan()
+        core, _ = estimate(further, plan, further.states(plan))
+        if _looks_taken(verdicts) >= limit.looks or (size and not limit.allows(core / size)):
+            break
+        console.print(f"{_undecided(verdicts)}: the next look, about {clock(core / (size or 1))}", soft_wrap=True)
+        swept = run(further)
+        computed, seconds = computed + swept.computed, seconds + swept.seconds
+        if any(state != "done" for state in swept.states.values()):
+            verdicts = write_report(whole)
+            break
+        before, verdicts = _looks_taken(verdicts), write_report(whole)
+        if _looks_taken(verdicts) == before:
+            break
+    _conclude(session, whole, swept, verdicts, computed, seconds)
+
+
+def _further(whole: Session, verdicts: Mapping[str, Any]) -> Session | None:
+    """The session of what undecided checks ask for; None if nothing is asked for."""
+    from assay.reproduce import next_looks
+
+    more = next_looks(verdicts)
+    names = list(dict.fromkeys(one.experiment for one in more))
+    return dataclasses.replace(whole, more=tuple(more), experiments=names) if more else None
+
+
+def _looks_taken(verdicts: Mapping[str, Any]) -> int:
+    """How many looks have been taken at what asks for another one: the fewest."""
+    return min((row["looks"]["taken"] for row in verdicts["checks"] if "next" in row.get("looks", {})), default=0)
+
+
+def _undecided(verdicts: Mapping[str, Any]) -> str:
+    """The checks that ask for another look, e.g. "undecided after look 1 of 3: 4a, 6b"."""
+    open_checks = [row for row in verdicts["checks"] if "next" in row.get("looks", {})]
+    taken = _looks_taken(verdicts)
+    ids = ", ".join(row["id"] for row in open_checks)
+    return f"undecided after look {taken} of {len(open_checks[0]['looks']['units'])}: {ids}"
+
+
+def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
     from assay import places
     from assay.housekeeping import fetch_needed
-    from assay.launch.local import Pool, default_workers, needs_spawn
+    from assay.launch.local import APART, Pool, needs_spawn
     from assay.progress import Display, clock
     from assay.reproduce import estimate, sweep
 
@@ -254,14 +391,15 @@ def _reproduce(session: Session, workers: int) -> None:
     states = session.states(plan)
     counts = session.counts(plan, states)
     open_runs = session.todo(plan, states) or plan.blocked
-    size = workers or default_workers()
+    _warn(plan)
     if open_runs:
         seconds, guesses = estimate(session, plan, states)
         about = "" if guesses == len(open_runs) else f", about {clock(seconds / size)} on {size} workers"
         console.print(f"{session.paper} ({session.scale}): {_words(counts)}{about}")
     spawn = needs_spawn(next((run.config["trainer"]["device"] for run in plan.runs.values()), "cpu"))
     display = Display(console)
-    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display)
+    apart = 0.0 if session.scale == "smoke" else APART
+    pool = Pool(session.paper, places.outputs(), size, spawn=spawn, report=display, until=limit.until, apart=apart)
 
     def launch(runs: Sequence[Any]) -> Any:
         fetch_needed(runs)
@@ -277,35 +415,69 @@ def _reproduce(session: Session, workers: int) -> None:
         pool.close()
     if swept.interrupted:
         left = sum(1 for state in swept.states.values() if state != "done")
+        if pool.overdue:
+            raise RunFailed(f"{limit.minutes:g} minutes are over: {left} runs are open. Go on with the same command.")
         raise RunInterrupted(f"interrupted; finished runs are kept, {left} are open. Go on with the same command.")
-    _conclude(session, swept)
+    return swept
 
 
-def _conclude(session: Session, swept: Any) -> None:
-    """Judge and draw what a sweep came to; failed runs are one line and exit code 1."""
+def _conclude(
+    session: Session, whole: Session, swept: Any, verdicts: Mapping[str, Any], computed: int, seconds: float
+) -> None:
+    """Show what a sweep came to; what failed, has no winner or could not be judged is one line and exit code 1."""
     from assay.finished import remember
+    from assay.judging import errors
     from assay.progress import clock
-    from assay.reproduce import write_report
 
     console = _console()
-    whole = dataclasses.replace(session, experiments=())
-    verdicts = write_report(whole)
     _show(whole, verdicts)
-    if not swept.plan.blocked and all(state == "done" for state in swept.states.values()):
-        remember(session, swept.plan.runs)
-    if swept.computed:
-        console.print(f"{swept.computed} runs computed in {clock(swept.seconds)}")
+    if computed:
+        console.print(f"{computed} runs computed in {clock(seconds)}")
+    further = _further(whole, verdicts)
+    if further is not None:
+        _tell_next_look(further, verdicts)
+    elif not swept.plan.blocked and all(state == "done" for state in swept.states.values()):
+        remember(session, whole.store.signatures() & set(whole.whole().runs))
     failed = [(signature, state) for signature, state in swept.states.items() if state == "failed"]
+    lines = []
     if failed:
         where = swept.plan.where()
         from assay.reproduce import cell_name
 
         names = "; ".join(f"{signature} ({cell_name(where[signature][0])})" for signature, _ in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-        raise RunFailed(f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.")
+        waiting = sum(1 for cell in swept.plan.blocked if not cell.dead_end)
+        held = f" {waiting} wait for them." if waiting else ""
+        lines = [f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.{held}"]
+    lines += swept.plan.dead_ends
+    broken = errors(verdicts)
+    if broken:
+        lines.append(f"{len(broken)} of {len(verdicts['checks'])} checks could not be judged: {'; '.join(broken)}")
+    if lines:
+        raise RunFailed(" ".join(lines))
 
 
-def _reproduce_on_slurm(session: Session, profile_name: str, detach: bool) -> None:
+def _tell_next_look(further: Session, verdicts: Mapping[str, Any]) -> None:
+    """Say what is undecided, and what another look would cost."""
+    from assay.progress import clock
+    from assay.reproduce import estimate
+
+    plan = further.plan()
+    core, _ = estimate(further, plan, further.states(plan))
+    scale = "" if further.scale == "desk" else f" SCALE={further.scale}"
+    look = _looks_taken(verdicts) + 1
+    _console().print(
+        f"{_undecided(verdicts)}. The next look takes about {clock(core)} of one core: "
+        f"make reproduce PAPER={further.paper}{scale} LOOKS={look} MINUTES=600",
+        soft_wrap=True,
+    )
+
+
+def _reproduce_on_slurm(session: Session, profile_name: str, detach: bool, limit: Limit) -> None:
+    _look_on(session, lambda one: _sweep_on_slurm(one, profile_name, detach), limit, None)
+
+
+def _sweep_on_slurm(session: Session, profile_name: str, detach: bool) -> Any:
     from assay.housekeeping import fetch_needed
     from assay.launch import cluster, profiles
     from assay.launch.watching import Display
@@ -315,6 +487,7 @@ def _reproduce_on_slurm(session: Session, profile_name: str, detach: bool) -> No
     plan = session.plan()
     states = session.states(plan)
     open_runs = session.todo(plan, states)
+    _warn(plan)
     cluster.see_that_it_fits(profile, session.paper, session.scale, open_runs)
     if open_runs or plan.blocked:
         console.print(f"{session.paper} ({session.scale}): {_words(session.counts(plan, states))}")
@@ -329,17 +502,17 @@ def _reproduce_on_slurm(session: Session, profile_name: str, detach: bool) -> No
         follower = cluster.detach(found, profile, launcher)
         more = "" if follower is None else f" (job {follower} goes on with it)"
         text = f"sweep {found.id}: {len(launcher.on_the_way)} runs on their way{more}; `assay status {found.id}`"
-        if not detach:
+        if not detach or launcher.interrupted:
             raise RunInterrupted(f"detached from {text}, or the same command waits for it again")
         print(text)
-        return
-    _conclude(session, swept)
+        raise typer.Exit
+    return swept
 
 
 class RunInterrupted(RunFailed):
     """The sweep was stopped by the user."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 def _words(counts: Mapping[str, int]) -> str:
@@ -597,10 +770,12 @@ def report(
     assay report lion_k --watch      the same beside a sweep that runs elsewhere, until it has ended
     assay report lion_k --committed  the same from papers/lion_k/results
     """
+    from assay.judging import errors
     from assay.report.terminal import print_verdicts
-    from assay.reproduce import write_report
+    from assay.reproduce import check_paper_is_sound, write_report
 
     session = _session(paper, scale)
+    check_paper_is_sound(paper)
     if watch:
         if committed or as_json:
             raise UserError("--watch looks at local records and prints tables: leave --committed and --json out")
@@ -620,6 +795,8 @@ def report(
     console = _console()
     print_verdicts(verdicts, console)
     console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
+    if errors(verdicts):
+        raise RunFailed("; ".join(errors(verdicts)))
 
 
 @app.command()
@@ -748,18 +925,26 @@ def publish(
     committed: Annotated[
         bool, typer.Option("--committed", help="Judge and draw the committed tables again; needs no records.")
     ] = False,
+    replication: Annotated[
+        bool, typer.Option("--replication", help="Keep what this machine found beside the committed results.")
+    ] = False,
 ) -> None:
     """Write a complete sweep's tables, verdicts and figures to papers/PAPER/results, and update the READMEs.
 
     \b
-    assay publish lion_k              after `assay reproduce lion_k` has ended
-    assay publish lion_k --committed  after an amended claim or a changed figure: the committed tables stay
+    assay publish lion_k                after `assay reproduce lion_k` has ended
+    assay publish lion_k --committed    after an amended claim or a changed figure: the committed tables stay
+    assay publish lion_k --replication  after the same on another machine: its verdicts are kept beside them
     """
     from assay import publish as publishing
 
+    if committed and replication:
+        raise UserError("--committed judges what is committed, --replication adds to it: give one of them")
     session = _session(paper, scale)
-    written = publishing.publish_again(paper, scale) if committed else publishing.publish(session)
-    for path in written:
+    if replication:
+        print(publishing.replicate(session))
+        return
+    for path in publishing.publish_again(paper, scale) if committed else publishing.publish(session):
         print(path)
 
 
@@ -823,6 +1008,18 @@ def records_merge(
         raise UserError(f"{source} is no folder")
     copied, refused = merge(source, places.outputs())
     _console().print(f"{copied} records taken over" + (f", {refused} refused as not whole" if refused else ""))
+
+
+@records_app.command("relabel")
+def records_relabel() -> None:
+    """Give records of an earlier rule of code digests the present one where their code is the same; nothing is run."""
+    from assay import places
+    from assay.records import Store
+    from assay.relabel import relabel
+
+    for folder in sorted(places.outputs().glob("*/records")):
+        store = Store(folder.parent.name)
+        _console().print(f"{store.paper}: {relabel(store)} records relabelled")
 
 
 @records_app.command("check")
@@ -921,7 +1118,3 @@ def wandb_dashboards(
         urls = dashboards.send(things, lambda name: status.update(f"W&B: {name}"))
     for name, url in urls.items():
         print(f"{name}: {url}")
-
-
-if __name__ == "__main__":
-    enter()

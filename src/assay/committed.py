@@ -14,6 +14,7 @@ from typing import Any
 from assay import places, sources
 from assay.errors import UserError
 from assay.report.board import COMMITTED, SCALES
+from assay.report.replications import FILE
 from assay.reproduce import Session, command_of, draw, judge_paper, write_json
 from assay.results import Results
 
@@ -43,7 +44,8 @@ def write_missing_pages() -> Iterator[Path]:
     for path in sorted(places.PAPERS.glob("*/results/*/results.json")):
         paper, scale = path.parts[-4], path.parts[-2]
         session = Session(paper, scale)
-        if scale in SCALES and not _current(session.report_folder, path):
+        newest = max(path, path.with_name(FILE), key=lambda one: one.stat().st_mtime if one.exists() else 0.0)
+        if scale in SCALES and not _current(session.report_folder, newest):
             write_page(session, configurations=False)
             yield session.report_folder / "index.html"
 
@@ -53,7 +55,7 @@ def _current(folder: Path, committed: Path) -> bool:
     page, verdicts = folder / "index.html", folder / "verdicts.json"
     if not page.exists() or not verdicts.exists():
         return False
-    own = json.loads(verdicts.read_text()).get("from") != COMMITTED
+    own = json.loads(verdicts.read_text(encoding="utf-8")).get("from") != COMMITTED
     return own or page.stat().st_mtime >= committed.stat().st_mtime
 
 

@@ -18,6 +18,7 @@ Times depend on the machine and are set apart.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +32,7 @@ from assay.errors import UserError, unknown
 from assay.results import KEYS, Results
 from assay.sources import Found
 from assay.study import SCALES
+from assay.verdicts import behind
 
 State = Literal["same", "rounding", "noise", "unknown", "perhaps", "beyond", "only A", "only B"]
 
@@ -150,9 +152,9 @@ def compare(a: Found, b: Found, checks: Sequence[Check]) -> Comparison:
     known = {check.id: check for check in checks}
     rows_a, rows_b = ({row["id"]: row for row in side.verdicts["checks"]} for side in (a, b))
     ids = list(dict.fromkeys([*rows_a, *rows_b]))
-    behind = {id: _behind(known.get(id), a.results, b.results) for id in ids}
-    corrected = iter(_corrected([move for id in ids for move in behind[id]]))
-    moves = {id: [next(corrected) for _ in behind[id]] for id in ids}
+    numbers_of = {id: _behind(known.get(id), rows_a.get(id), rows_b.get(id), a.results, b.results) for id in ids}
+    corrected = iter(_corrected([move for id in ids for move in numbers_of[id]]))
+    moves = {id: [next(corrected) for _ in numbers_of[id]] for id in ids}
     numbers = _corrected(_measurements(a.results, b.results))
     return Comparison(
         a.paper,
@@ -226,8 +228,19 @@ def _check(id: str, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, nu
         (read[0].get("interval"), read[1].get("interval")),
         _state(a, b, numbers),
         numbers,
-        reworded=bool(a and b) and any(read[0][key] != read[1][key] for key in ("statement", "threshold")),
+        reworded=a is not None and b is not None and _asked(a, b) != _asked(b, a),
     )
+
+
+def _asked(row: Mapping[str, Any], other: Mapping[str, Any]) -> Any:
+    """What a check asks for: its statement and its form, as far as both sides know it."""
+    sides = [side["form"]["conditions"] for side in (row, other)]
+    if all(sides) and all("measure" in condition for side in sides for condition in side):
+        return row["statement"], json.dumps(row["form"], sort_keys=True)
+    if row["kind"] in ("exact", "report"):  # an older one lists what was measured, not what was asked for
+        return row["statement"]
+    rules = [row["form"].get(key) for key in ("groups", "need", "margin", "against")]
+    return row["statement"], json.loads(json.dumps(rules)), [condition["bound"] for condition in sides[0]]
 
 
 def _state(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, numbers: Sequence[Move]) -> State:
@@ -247,16 +260,23 @@ def _state(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, numbers: Se
 # -- the numbers ----------------------------------------------------------------------------------------------------
 
 
-def _behind(check: Check | None, a: Results | None, b: Results | None) -> list[Move]:
-    """The numbers that a check reads, on both sides."""
+def _behind(
+    check: Check | None,
+    row_a: Mapping[str, Any] | None,
+    row_b: Mapping[str, Any] | None,
+    a: Results | None,
+    b: Results | None,
+) -> list[Move]:
+    """The numbers that a check's verdict comes from, on both sides."""
     if check is None or a is None or b is None:
         return []
     clustered = isinstance(check.kind, Interval) and check.kind.clusters
     moves = []
     for condition in check.conditions:
         try:
-            left, right = (_values(condition, side.only(registered=True), clustered) for side in (a, b))
-        except (KeyError, pl.exceptions.PolarsError):  # a column that older results do not have
+            sides = ((row_a, a), (row_b, b))
+            left, right = (_values(condition, behind(check, row, side), clustered) for row, side in sides)
+        except Exception:  # noqa: S112 - older results lack a column, or the check is broken, which its row says
             continue
         for group in dict.fromkeys([*left, *right]):
             name = ", ".join(filter(None, [condition.name, group]))

@@ -18,7 +18,7 @@ import orjson
 from hydra_zen import ZenField, make_config
 
 from assay import parts as part_loader
-from assay import places
+from assay import places, yamlfile
 from assay.errors import UserError, unknown
 from assay.registry import KINDS, REQUIRED, Part, check_value
 
@@ -307,9 +307,7 @@ def compose_other(group: str, name: str) -> Mapping[str, Any]:
 @functools.cache
 def primary_groups() -> frozenset[str]:
     """The groups that the defaults list of conf/config.yaml names."""
-    import yaml
-
-    defaults = yaml.safe_load((places.CONF / "config.yaml").read_text())["defaults"]
+    defaults = yamlfile.load(places.CONF / "config.yaml")["defaults"]
     return frozenset(key for entry in defaults if isinstance(entry, dict) for key in entry)
 
 

@@ -111,13 +111,15 @@ def _chapter(one: Found) -> list[Any]:
     cited: list[Any] = [f"{entry.citation} " if entry.citation else f"{one.paper} "]
     cited += [wr.Link(text=f"arXiv {entry.arxiv}", url=entry.url)] if entry.url else []
     lines = [
-        f"{wording.SYMBOLS[claim['verdict']]} {claim['verdict']}: {claim['id']}. {claim['statement']}"
+        f"{wording.SYMBOLS[claim['verdict']]} {wording.mark(claim['verdict'], one.scale)}, "
+        f"{wording.held(claim['holds'])}: {claim['id']}. {claim['statement']}"
         for claim in one.verdicts["claims"]
     ]
     blocks: list[Any] = [
         wr.H2(entry.title),
         wr.P(cited),
         wr.UnorderedList(items=lines),
+        *([wr.P(told)] if (told := "; ".join(filter(None, _to_know(one)))) else []),
         wr.P([wr.InlineCode(text=_command(one))]),
     ]
     panels = [panel for panels in _panels(_tables(one)).values() for panel in panels[:1]][:SHOWN]
@@ -128,6 +130,11 @@ def _chapter(one: Found) -> list[Any]:
         runs = wr.Runset(name=one.paper, filters=f"Metric('Group') == '{one.paper}'", groupby=["JobType"])
         blocks.append(_numbered(wr.PanelGrid(runsets=[runs], panels=panels), one.paper))
     return blocks
+
+
+def _to_know(one: Found) -> list[str]:
+    """What the marks stand on, and what is wrong beyond them."""
+    return [wording.stands_for(one.verdicts), *wording.warnings(one.verdicts)]
 
 
 def _command(one: Found) -> str:
@@ -296,13 +303,13 @@ def default_entity() -> str:
     """Whose the dashboards will be: WANDB_ENTITY, else the account's own.
 
     Raises:
-        UserError: no entity is named and no account is there to ask for one.
+        UserError: W&B is switched off, or no entity is named and no account is there to ask for one.
     """
+    tracking.see_that_it_is_on("to send them, or write files with --out")
     named = os.environ.get("WANDB_ENTITY")
     if named:
         return named
-    import wandb
-
+    wandb = tracking.client()
     try:
         if not wandb.login(prompt=False, verify=False):
             raise UserError("no W&B key on this machine: run `wandb login`, or write files with --out")

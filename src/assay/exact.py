@@ -10,15 +10,25 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from assay.errors import UserError
 from assay.module import PaperModule
 
 ExactFunction = Callable[[], Mapping[str, float]]
 
 
 def exact(id: str) -> Callable[[ExactFunction], ExactFunction]:
-    """Mark a function as the measurement behind the card's check `id`."""
+    """Mark a function as the measurement behind the card's check `id`.
+
+    Raises:
+        UserError: a function of the same name is marked already, and would never be called.
+    """
 
     def decorate(function: ExactFunction) -> ExactFunction:
+        code = function.__code__
+        before = getattr(sys.modules.get(function.__module__), function.__name__, None)
+        # A module that is loaded once more defines the same function on the same line.
+        if before is not None and hasattr(before, "exact_id") and before.__code__.co_firstlineno != code.co_firstlineno:
+            raise UserError(f"{function.__module__}: two exact functions are called {function.__name__}")
         function.exact_id = id  # type: ignore[attr-defined]
         return function
 

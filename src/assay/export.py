@@ -18,11 +18,13 @@ from typing import Any
 import polars as pl
 
 from assay import parts, sources
-from assay.claims import Check, Interval
+from assay.claims import Check, Condition, Count, Interval
 from assay.errors import UserError, unknown
+from assay.report import wording
 from assay.results import KEYS, Results
 from assay.sources import Found
 from assay.tables import frame
+from assay.verdicts import behind, counts, level
 
 FORMATS = ("parquet", "csv")
 
@@ -45,22 +47,42 @@ MEANINGS = {
     "source": ("text", "where the paper says it"),
     "paper_says": ("text", "the paper's own figure, where it could be read"),
     "verdict": ("verdict", "reproduced, refuted, inconclusive or untested; empty for a check that only reports"),
-    "checks": ("text", "the checks whose verdicts make the claim's"),
-    "serves": ("text", "the claims whose verdict the check feeds; none for a test of the implementation"),
-    "kind": ("text", "exact, count, interval or report: how numbers become a verdict"),
-    "threshold": ("text", "what is asked for"),
-    "measured": ("measured", "the check's headline number"),
-    "low": ("measured", "lower end of its 95 % interval"),
-    "high": ("measured", "upper end of its 95 % interval"),
+    "checks": ("text", "the checks that serve the claim; controls and reports among them do not make its verdict"),
+    "checks_held": ("measured", "how many of the checks that make the claim's verdict are reproduced"),
+    "checks_counted": ("measured", "how many checks make the claim's verdict"),
+    "stands_for": ("text", "what the scale's setting stands in for"),
+    "serves": ("text", "the claims whose verdict the check feeds; none for a test of the implementation or a gate"),
+    "kind": ("text", "exact, count, interval, mean or report: how numbers become a verdict"),
+    "asked": ("text", "what is asked for, in words"),
+    "form": ("text", "the rule as data (JSON): bounds, groups, need, margin, against, missing, pool, clusters, level"),
+    "measured": ("measured", "the check's headline number: of the group that decides"),
+    "low": ("measured", "lower end of its interval; of a count that of the share, at 95 %"),
+    "high": ("measured", "upper end of its interval"),
+    "level": ("text", "two-sided level of its intervals: 0.0195 at each of three looks, else 0.05 or as registered"),
+    "look": ("measured", "the look that gave the verdict; empty where the check has one look"),
+    "looks": ("measured", "how many looks there may be"),
+    "units_registered": ("measured", "seeds at the first look, of which a number that is needed is a share"),
+    "coin": ("verdict", "whether a count is over seeds and held against the toss of a coin"),
+    "next_units": ("measured", "seeds of the next look that the rules ask for"),
+    "looks_end": ("text", "why there is no further look though the check is undecided"),
     "n": ("measured", "independent units behind it"),
-    "p_value": ("measured", "two-sided, of the threshold; interval checks only"),
-    "survives_holm": ("verdict", "whether it also holds after Holm's correction over the paper's interval checks"),
+    "p_value": ("measured", "of intervals, and of counts over seeds; the smallest of the looks, multiplied for them"),
+    "survives_holm": (
+        "verdict",
+        "whether it also holds after Holm's correction over the paper's checks with a p-value",
+    ),
     "note": ("text", "why there is no verdict, or k of n"),
+    "gates": ("text", "checks that must be reproduced, else this one is inconclusive"),
+    "ungated": ("text", "what a check says by itself that a gate holds back"),
+    "control": ("verdict", "whether it is a gate of another check: it counts for no claim"),
+    "error": ("text", "why the check could not be judged"),
     "amended": ("text", "date and reason of a change since the check was registered"),
     "condition": ("key", "which of the check's conditions; empty where there is one"),
-    "group": ("key", "judged apart, all must hold; empty where there is one group"),
+    "role": ("key", "asked; or undecided: a unit that does not pass is left open where this holds"),
+    "group": ("key", "judged apart; how many must hold is in the check's form; empty where there is one group"),
     "bound": ("text", "the acceptance region of the condition"),
     "holds": ("verdict", "whether this one value lies in it; an interval check looks at the mean instead"),
+    "used": ("key", "whether the verdict comes from it: it is of the look that gave it, and of a group that counts"),
     "clustered": ("text", "whether units of one seed (the part before the comma) are one unit: their mean counts"),
     "runs": ("text", "signatures of the runs that the number comes from"),
     "status": ("text", "done or failed"),
@@ -93,16 +115,35 @@ run; the tables here hold what the runs measured and what followed from it.
 
 ## Making a verdict again
 
-Take the rows of `values` of one check with `registered` true.
+Take the row of one check in `checks` and the rows of `values` of that check with `used` true: the units of the look
+that gave the verdict. `form` is the rule as JSON; a bound has a `low` and a `high` end (null: none), which a value may
+touch unless it is `strict`.
 
-- *exact*: every value of every condition lies within its bound.
-- *count*: count the units of each group for which all conditions hold, against the number in the threshold.
-- *interval*: the 95 % interval of the mean over units, in every group: t below ten units, a BCa bootstrap of 9,999
-  resamples from ten. Where `clustered` is true, first take the mean over the units of each seed. Inside the bound:
-  reproduced; outside: refuted; else inconclusive.
+- *exact*: every value of every condition lies within its bound: reproduced; else refuted.
+- *count*: a unit passes if all its conditions hold and its values are finite. One that does not pass and for which a
+  row of the role `undecided` holds is left open. `need` units must pass in a group (null: all; below 1: a share);
+  where `units_registered` is another number than n, as the share of n that it is of those, rounded up. Without `coin`:
+  reproduced if so many pass, refuted if fewer pass even with the open ones, else inconclusive. With `coin` (units are
+  seeds, to which more could be added) so many passes or more must also have a probability of at most 0.05 under the
+  toss of a coin; and a count that is missed is refuted only if so few have a probability of at most 0.01 under the
+  smaller of the share that is needed and 0.8. Where `against` is given, a count is refuted if at most so many pass,
+  and not otherwise.
+- *interval*: the t interval of the mean over units at `level` (two-sided), in each group. Where the form says
+  `clusters`, first take the mean over the units of each seed (the part before the comma); where it says `pool`, the
+  mean over groups of each unit that all have. Values that are not a number are left out if their share is at most
+  `missing`; otherwise, and where one is not finite, the check is inconclusive. A group is reproduced if its mean lies
+  inside the bound and its interval inside the bound widened by `margin` ("any": the mean alone decides); refuted if
+  its interval lies outside the bound or, where `against` is given, inside that. One unit, or fewer than five that are
+  all equal, are inconclusive.
+- *mean*: each group's mean lies within the bound, or not.
+- *groups*: "all", "any" or k of m groups must be reproduced; the check is refuted if more than m - k are. [k, j]: at
+  least k must be reproduced, at least j refute. `level` is already divided by the number of groups where it is "any".
+- *gates*: a check one of whose gates is not reproduced is inconclusive, whatever its numbers; `ungated` is what they
+  say. A check with incomplete runs, or with times from a busy machine, is inconclusive, too, and `note` says so.
 
-A claim is refuted if any of its checks is, reproduced if all are. Numbers are as they were recorded, to the last bit;
-empty cells are missing, `NaN` and `inf` were measured.
+A claim is refuted if any of its checks is, reproduced if all are, untested if none has run, else inconclusive; checks
+with `control` and reports do not count. Numbers are as they were recorded, to the last bit; empty cells are missing,
+`NaN` and `inf` were measured.
 """
 
 
@@ -140,7 +181,7 @@ def export(papers: Sequence[str], scale: str, folder: Path, format: str, source:
     frame(list(_dictionary(tables))).write_csv(dictionary)
     told = source or "this machine's records, or else the committed results,"
     readme = folder / "README.md"
-    readme.write_text(README.format(papers=", ".join(found), source=told, scale=scale))
+    readme.write_text(README.format(papers=", ".join(found), source=told, scale=scale), encoding="utf-8")
     return [*written, dictionary, readme]
 
 
@@ -157,7 +198,7 @@ def _tables(found: Mapping[str, Found], local: bool) -> Iterator[tuple[str, pl.D
     whole = {
         "claims": [row for one in found.values() for row in _claims(one)],
         "checks": [row for one in found.values() for row in _checks(one)],
-        "values": [row for results in own.values() for row in _values(results)],
+        "values": [row for one in found.values() for row in _values(one)],
         "records": [row for results in own.values() for row in _records(results)] if local else [],
     }
     for name, rows in whole.items():
@@ -182,24 +223,34 @@ def _typed(table: pl.DataFrame) -> pl.DataFrame:
 
 def _claims(one: Found) -> Iterator[dict[str, Any]]:
     for claim in one.verdicts["claims"]:
+        held, counted = claim["holds"]
         yield {
             "paper": one.paper, "scale": one.scale, "claim": claim["id"], "verdict": claim["verdict"],
             "statement": claim["statement"], "source": claim["source"], "paper_says": claim["paper_says"],
-            "checks": ", ".join(claim["checks"]),
+            "checks": ", ".join(claim["checks"]), "checks_held": held, "checks_counted": counted,
+            "stands_for": one.verdicts.get("stands_for"),
         }  # fmt: skip
 
 
 def _checks(one: Found) -> Iterator[dict[str, Any]]:
     for check in one.verdicts["checks"]:
         low, high = check["interval"] or (None, None)
-        amended = check["amended"]
+        amended, looks = check["amended"], check.get("looks") or {}
+        units = looks.get("units", [])
         yield {
             "paper": one.paper, "scale": one.scale, "check": check["id"], "serves": ", ".join(check["serves"]),
-            "kind": check["kind"], "statement": check["statement"], "threshold": check["threshold"],
+            "kind": check["kind"], "statement": check["statement"], "asked": wording.asked(check["form"]),
             "verdict": check["verdict"], "measured": _float(check["measured"]), "low": _float(low),
-            "high": _float(high), "n": check["n"], "unit": check["unit"], "p_value": _float(check["p_value"]),
-            "survives_holm": check.get("survives_holm"), "note": check["note"],
+            "high": _float(high), "level": level(check) if check["kind"] == "interval" else None,
+            "n": check["n"], "unit": check["unit"], "look": looks.get("taken"), "looks": len(units) or None,
+            "units_registered": units[0] if units else None,
+            "coin": check["kind"] == "count" and (bool(units) or check["p_value"] is not None),
+            "next_units": looks.get("next", {}).get("units"), "looks_end": looks.get("ends"),
+            "p_value": _float(check["p_value"]), "survives_holm": check.get("survives_holm"), "note": check["note"],
+            "gates": ", ".join(check.get("gates", ())), "ungated": check.get("ungated"),
+            "control": check.get("control", False), "error": check.get("error"),
             "amended": f"{amended['date']}: {amended['reason']}" if amended else None,
+            "form": _json(check["form"]),
         }  # fmt: skip
 
 
@@ -208,25 +259,34 @@ def _float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _values(results: Results) -> Iterator[dict[str, Any]]:
+def _values(one: Found) -> Iterator[dict[str, Any]]:
     """What the paper's checks read from the results: one row a unit."""
-    module = parts.paper_module(results.paper, "claims")
+    module = parts.paper_module(one.paper, "claims")
     checks: Sequence[Check] = module.CHECKS if module is not None else ()
-    registered = results.only(registered=True)
+    rows = {row["id"]: row for row in one.verdicts["checks"]}
     for check in checks:
-        for condition in check.conditions:
-            own = {(v.group, v.unit): v for v in condition.measure(registered)}
-            more = condition.measure(results) if results.extended else []
-            further = [v for v in more if own.get((v.group, v.unit)) != v]
-            for value, counts in [*((v, True) for v in own.values()), *((v, False) for v in further)]:
-                yield {
-                    "paper": results.paper, "scale": results.scale, "check": check.id, "condition": condition.name,
-                    "group": value.group, "unit": value.unit, "registered": counts,
-                    "value": float(value.value), "bound": str(condition.bound),
-                    "holds": condition.bound.holds(value.value),
-                    "clustered": isinstance(check.kind, Interval) and check.kind.clusters,
-                    "runs": " ".join(value.runs),
-                }  # fmt: skip
+        row = rows.get(check.id)
+        if one.results is not None and row is not None and not row.get("error"):
+            yield from _values_of(check, row, one.results)
+
+
+def _values_of(check: Check, row: Mapping[str, Any], results: Results) -> Iterator[dict[str, Any]]:
+    view = behind(check, row, results)
+    undecided = check.kind.undecided if isinstance(check.kind, Count) else ()
+    asked: list[tuple[str, Condition]] = [*(("asked", c) for c in check.conditions)]
+    for role, condition in [*asked, *(("undecided", c) for c in undecided)]:
+        own = {(v.group, v.unit): v for v in condition.measure(view)}
+        more = condition.measure(results) if results.extended else []
+        further = [v for v in more if own.get((v.group, v.unit)) != v]
+        for value, used in [*((v, counts(row, v.group)) for v in own.values()), *((v, False) for v in further)]:
+            yield {
+                "paper": results.paper, "scale": results.scale, "check": check.id, "condition": condition.name,
+                "role": role, "group": value.group, "unit": value.unit, "used": used,
+                "value": float(value.value), "bound": str(condition.bound),
+                "holds": condition.bound.holds(value.value),
+                "clustered": isinstance(check.kind, Interval) and check.kind.clusters,
+                "runs": " ".join(value.runs),
+            }  # fmt: skip
 
 
 def _records(results: Results) -> Iterator[dict[str, Any]]:

@@ -9,33 +9,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay import places
+from assay import contents, places
 from assay.records import write_atomically
 
 if TYPE_CHECKING:
     from assay.reproduce import Session
 
 
-def remember(session: Session, signatures: Mapping[str, Any]) -> None:
+def remember(session: Session, signatures: Iterable[str]) -> None:
     """Note that a complete sweep's page is written."""
-    note = {"sources": sources(session), "records": records(session, signatures), "report": report(session)}
+    note = {
+        "sources": sources(session),
+        "records": records(session, signatures),
+        "data": data(session, signatures),
+        "report": report(session),
+    }
     write_atomically(_note(session), json.dumps(note, indent=1).encode())
 
 
 def still_finished(session: Session) -> dict[str, Any] | None:
     """The verdicts, if nothing has changed since the sweep was complete; else None."""
     try:
-        note = json.loads(_note(session).read_text())
+        note = json.loads(_note(session).read_text(encoding="utf-8"))
         same = (
             note["sources"] == sources(session)
             and note["records"] == records(session, note["records"])
+            and not contents.changed(note["data"])
             and note["report"] == report(session)
         )
-        return json.loads((session.report_folder / "verdicts.json").read_text()) if same else None
+        return json.loads((session.report_folder / "verdicts.json").read_text(encoding="utf-8")) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -48,8 +54,7 @@ def sources(session: Session) -> str:
     """Hash of everything that a plan, its verdicts and its page are made from, the records apart."""
     options = [session.seeds, dict(session.overrides), session.keep_stale, sorted(session.experiments)]
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    attested = session.store.folder / "attested.json"
-    for path in [*_files(session.paper), *([attested] if attested.exists() else [])]:
+    for path in _files(session.paper):
         digest.update(str(path.name).encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -66,9 +71,15 @@ def _files(paper: str) -> list[Path]:
     ]
 
 
-def records(session: Session, signatures: Mapping[str, Any]) -> dict[str, str]:
+def records(session: Session, signatures: Iterable[str]) -> dict[str, str]:
     """By signature: the hash of the record's file."""
     return {s: hashlib.sha256(session.store.path(s).read_bytes()).hexdigest() for s in sorted(signatures)}
+
+
+def data(session: Session, signatures: Iterable[str]) -> dict[str, str]:
+    """The sums of the files that the records' numbers come from."""
+    found = (session.store.read(signature) for signature in signatures)
+    return {name: sum_ for record in found if record is not None for name, sum_ in (record.data or {}).items()}
 
 
 def report(session: Session) -> list[str]:

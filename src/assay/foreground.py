@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from assay import compose
+from assay.entry import INTERRUPTED, last_word, prepared
 from assay.records import Store
 from assay.reproduce import train_command
 
@@ -34,14 +35,7 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
     store = Store(paper or ADHOC)
     store.prepare()
     signature = compose.signature(config)
-    asked = {"stop": False}
-
-    def stop(number: int, frame: Any) -> None:
-        if asked["stop"]:
-            raise KeyboardInterrupt
-        asked["stop"] = True
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = threading.Event()
     console.print(f"run {signature} ({config['module']['name']}, seed {config['seed']})")
     columns = (
         TextColumn("{task.description}"),
@@ -50,10 +44,11 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=console, transient=True, disable=not sys.stdout.isatty()) as bar:
+        bars = Progress(*columns, console=console, transient=True, disable=not sys.stdout.isatty())
+        with prepared(stop.set), bars as bar:
             task = bar.add_task("running", total=None)
             hooks = runner.Hooks(
-                should_stop=lambda: asked["stop"],
+                should_stop=stop.is_set,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
                 interactive=True,
             )
@@ -61,11 +56,8 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
                 hooks.logger = logger
                 record = runner.execute(config, store, hooks, again=again, debug=debug)
     except runner.Interrupted as interrupted:
-        console.print(f"{interrupted}; a checkpoint is kept, the same command goes on from it")
-        return 130
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        last_word(f"{interrupted}; a checkpoint is kept, the same command goes on from it")
+        return INTERRUPTED
     if record is None:
         console.print("someone else is at this run; its record will be there when they are done")
         return 1
@@ -74,6 +66,8 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
         console.print(f"failed ({failure['class']}): {failure['message']}", markup=False)
         console.print(failure["traceback"], markup=False)
         return 1
+    if not hooks.computed:
+        console.print(f"nothing computed: the record of {record.provenance.get('finished', 'an unknown date')} holds")
     for name, value in sorted(record.scalars.items()):
         console.print(f"  {name} = {value:.6g}", markup=False)
     console.print(

@@ -59,7 +59,7 @@ def judge(
         **({"stands_for": stands_for} if stands_for else {}),
         "claims": [_claim(claim, rows) for claim in claims],
         "checks": rows,
-        "code": _code(rows),
+        "code": code_checks(rows),
     }
 
 
@@ -424,7 +424,7 @@ def _row(check: Check, judged: Judged, control: bool) -> dict[str, Any]:
         "measured": _number(finding.measured),
         "interval": None if finding.interval is None else [_number(x) for x in finding.interval],
         "threshold": check.kind.threshold(),
-        "form": _plain(check.form()),
+        "form": _plain(_shown_form(check)),
         "unit": check.unit,
         "n": finding.n,
         "runs": list(finding.runs),
@@ -461,27 +461,64 @@ def _row(check: Check, judged: Judged, control: bool) -> dict[str, Any]:
     return row
 
 
+def _shown_form(check: Check) -> dict[str, Any]:
+    """A check's form, with the names that the page has for its conditions."""
+    named = [{"name": condition.name, **condition.form()} for condition in check.conditions]
+    return {**check.form(), "conditions": named}
+
+
 def _claim(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mine = [row for row in rows if claim.id in row["serves"]]
-    counting = [row for row in mine if not row.get("control") and row["verdict"] is not None]
     return {
         "id": claim.id,
         "statement": claim.statement,
         "source": claim.source,
         "paper_says": claim.paper_says,
-        "verdict": claim_verdict(row["verdict"] for row in counting),
-        "holds": [sum(row["verdict"] == "reproduced" for row in counting), len(counting)],
+        "verdict": claim_verdict(row["verdict"] for row in counting(claim.id, rows)),
+        "holds": holds(claim.id, rows),
         "checks": [row["id"] for row in mine],
     }
 
 
-def _code(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def counting(claim: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The checks that make a claim's mark: neither controls nor reports do."""
+    return [r for r in rows if claim in r["serves"] and not r.get("control") and r["verdict"] is not None]
+
+
+def holds(claim: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """How many of the checks that make a claim's mark hold, and how many there are."""
+    mine = counting(claim, rows)
+    return [sum(row["verdict"] == "reproduced" for row in mine), len(mine)]
+
+
+def code_checks(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The checks of the code: those that are exact and serve no claim."""
     mine = [row for row in rows if not row["serves"] and row["kind"] == "exact" and not row.get("control")]
     return {
         "holds": [sum(row["verdict"] == "reproduced" for row in mine), len(mine)],
         "failed": [row["id"] for row in mine if row["verdict"] == "refuted"],
     }
+
+
+def cpu_minutes(results: Results, checks: Sequence[Check]) -> tuple[float, float] | None:
+    """What one look and, at most, all looks take on one core, from what the runs took; None where that is not known."""
+    hours = results.facts.get("hours")
+    if not hours or "seconds" not in results.runs.columns:
+        return None
+    runs = results.runs.unique("signature", keep="first", maintain_order=True)
+    more = runs.filter(~pl.col("registered"))["seconds"].sum() / 60
+    look = 60 * sum(row["CPU-hours"] for row in hours) - more
+    times: dict[str, float] = {}  # by run, how many times its seconds the further looks take
+    for check in checks:
+        units = registered_units(check, results)
+        for read in check.reads if units is not None else ():
+            seeds = len(results.seeds(read.experiment))
+            if seeds > 1 and units is not None:
+                factor = max(0.0, units * statistics.LOOKS[check.looks - 1] / seeds - 1)
+                for signature in _rows_read(results, read).filter(pl.col("registered"))["signature"]:
+                    times[signature] = max(times.get(signature, 0.0), factor)
+    seconds = dict(zip(runs["signature"], runs["seconds"], strict=True))
+    return look, look + sum((seconds[signature] or 0.0) * factor for signature, factor in times.items()) / 60
 
 
 def _mark_holm(rows: list[dict[str, Any]]) -> None:

@@ -410,9 +410,9 @@ def unit(
     return Column("units", experiment, name, _arms(arm), columns(over), columns(group), reduce, _pairs(where))
 
 
-def exact(id: str, name: str) -> Measure:
-    """A number that the paper's exact check `id` measured under `name` (see `assay.exact`)."""
-    return replace(scalar("exact", f"exact/{id}/{name}"), name=name)  # type: ignore[type-var]
+def exact(id: str, name: str, called: str = "") -> Measure:
+    """A number that the paper's exact check `id` measured under `name` (see `assay.exact`); `called` on the page."""
+    return replace(scalar("exact", f"exact/{id}/{name}"), name=called or name)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,23 @@ A paper extends `PaperModule` (or `GradientModule`, where a step is one step of 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from assay.columns import check_name
 from assay.data.base import Data
+from assay.errors import UserError
 from assay.lightning import pl
 from assay.losses.base import Loss
+from assay.metrics.scaling import Share, told_to
 from assay.registry import Registry
 from assay.schedules.base import Schedule
 from assay.seeds import Seeds
@@ -83,10 +88,14 @@ class PaperModule(pl.LightningModule):
 
     Class attributes:
         takes: the kinds of parts the module uses; only those enter the configuration and the signature.
-        block_steps: the longest block. It bounds the work lost when a run is killed and changes no number.
+        block_steps: the longest block. It bounds the work lost when a run is killed and changes no number; where an
+            `advance` of the module's own draws from torch's global generators, it calls `reseed` at every step.
         default_parts: what is chosen for a kind that the configuration leaves open.
-        alone: the module measures times; no other run is at work on the machine meanwhile.
+        alone: the module measures times; no other run is at work on the machine meanwhile, its seeds are sittings
+            that are spread over the sweep, and the scalar `time/share` says how much of a core its thread had while it
+            measured (see `assay.metrics.scaling.timing`).
         device_free: the module computes in numpy; it runs on the CPU whatever the trainer's device.
+        unit_axes: columns of units that tell several rows of one unit apart (a time, a noise level); text does always.
 
     Attributes set by `attach`:
         seeds: the run's named random axes.
@@ -102,6 +111,7 @@ class PaperModule(pl.LightningModule):
     default_parts: ClassVar[Mapping[str, str]] = {"schedule": "constant"}
     alone: ClassVar[bool] = False
     device_free: ClassVar[bool] = False
+    unit_axes: ClassVar[tuple[str, ...]] = ()
 
     team: Team | None = None
     data: Data
@@ -117,7 +127,9 @@ class PaperModule(pl.LightningModule):
         self.units: list[dict[str, Any]] = []
         self.curves: dict[str, Curve] = {}
         self.artefacts: dict[str, Mapping[str, Any]] = {}
+        self.share = Share()
         self._tracked: dict[str, float] = {}
+        self._units: set[Any] = set()
 
     # -- what a paper fills in ------------------------------------------------------------------------------------
 
@@ -154,19 +166,50 @@ class PaperModule(pl.LightningModule):
         return self.budget.total(len(self.data.train) if "data" in self.takes else None)
 
     def scalar(self, name: str, value: float | Tensor) -> None:
-        """Record a final measurement."""
+        """Record a final measurement.
+
+        Raises:
+            UserError: the name is one of the tables' own, or is there already.
+        """
+        check_name("a scalar", name)
+        if name in self.scalars:
+            raise UserError(f"the scalar '{name}' is written twice")
         self.scalars[name] = float(value)
 
     def unit(self, unit: str | int, **values: str | float) -> None:
-        """Record one replicated thing (a problem, a data set, an architecture): its id, named axes and values."""
-        self.units.append({"unit": str(unit), **{key: _plain_number(value) for key, value in values.items()}})
+        """Record one replicated thing (a problem, a data set, an architecture): its id, named axes and values.
+
+        Raises:
+            UserError: a column's name is one of the tables' own, or the unit is there already on the same axes, which
+                are its text and `unit_axes`.
+        """
+        for key in values:
+            check_name("a unit's column", key)
+        row = {"unit": str(unit), **{key: _plain_number(value) for key, value in values.items()}}
+        if len(self._units) < len(self.units):  # those of a checkpoint
+            self._units = {self._place(known) for known in self.units}
+        if self._place(row) in self._units:
+            axes = "".join(f", {key} {value}" for key, value in self._place(row)[1:])
+            raise UserError(f"the unit '{unit}'{axes} is written twice; what tells its rows apart goes into unit_axes")
+        self._units.add(self._place(row))
+        self.units.append(row)
+
+    def _place(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        axes = sorted((key, value) for key, value in row.items() if isinstance(value, str) or key in self.unit_axes)
+        return ("unit", row["unit"]), *(pair for pair in axes if pair[0] != "unit")
 
     def track(self, name: str, value: float | Tensor) -> None:
         """Note a number that `advance` computes anyway, to be put on the curve at the next measurement."""
         self._tracked[name] = value  # type: ignore[assignment]
 
     def arrays(self, name: str, **arrays: Any) -> None:
-        """Keep arrays as an artefact that other runs can need."""
+        """Keep arrays as an artefact that other runs can need.
+
+        Raises:
+            UserError: the name is there already.
+        """
+        if name in self.artefacts:
+            raise UserError(f"the arrays '{name}' are written twice")
         self.artefacts[name] = arrays
 
     # -- the machinery --------------------------------------------------------------------------------------------
@@ -197,8 +240,28 @@ class PaperModule(pl.LightningModule):
 
     def training_step(self, block: Block, batch_idx: int) -> None:
         """One block."""
-        self.advance(block.start, block.stop)
+        self.reseed(block.start)
+        # Those of numpy and Python, from which nothing here draws at a step, for libraries that do.
+        seed = self.seeds.axis("global", block.start)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        with told_to(self.share):
+            self.advance(block.start, block.stop)
+        if self.alone:
+            self.scalars["time/share"] = float(self.share)
         self.steps_done = block.stop
+
+    def reseed(self, step: int) -> None:
+        """Set torch's global generators, from which dropout draws, for a step: a function of (seed, step) alone.
+
+        So a run that was interrupted draws what a straight one does, on a GPU too, and nothing has to be kept for it.
+        Of several processes, each has masks of its own.
+        """
+        rank = 0 if self.team is None else self.team.place.rank
+        seed = self.seeds.axis("follower", rank, step) if rank else self.seeds.axis("global", step)
+        torch.default_generator.manual_seed(seed)  # 1 us; `torch.manual_seed` takes 70
+        if self.device.type == "cuda":
+            torch.cuda.default_generators[self.device.index or 0].manual_seed(seed)
 
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
         """A block is two numbers; there is nothing to move."""
@@ -218,6 +281,8 @@ class PaperModule(pl.LightningModule):
         values = {**tracked, **{name: float(value) for name, value in self.measure().items()}}
         self._tracked.clear()
         for name, value in values.items():
+            if name not in self.curves:
+                check_name("a curve", name)
             curve = self.curves.setdefault(name, Curve())
             curve.step.append(self.steps_done)
             curve.value.append(value)
@@ -231,9 +296,9 @@ class PaperModule(pl.LightningModule):
             "extra": self.extra_state(),
             "tracked": {name: float(value) for name, value in self._tracked.items()},
             "scalars": dict(self.scalars),
+            "share": [self.share.computed, self.share.passed],
             "units": list(self.units),
             "curves": {name: {"step": c.step, "value": c.value} for name, c in self.curves.items()},
-            "rng": torch.get_rng_state(),
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -243,8 +308,8 @@ class PaperModule(pl.LightningModule):
         self.steps_done = state["steps_done"]
         self._tracked = dict(state["tracked"])
         self.scalars, self.units = dict(state["scalars"]), list(state["units"])
+        self.share = Share(*state["share"])
         self.curves = {name: Curve(list(c["step"]), list(c["value"])) for name, c in state["curves"].items()}
-        torch.set_rng_state(state["rng"])
 
 
 class GradientModule(PaperModule):
@@ -305,6 +370,7 @@ class GradientModule(PaperModule):
         """Optimizer steps start, ..., stop-1."""
         total, losses = self.total, []
         for step in range(start, stop):
+            self.reseed(step)
             self.set_rates(step, total)
             losses.append(self.shared_gradients(self.batch(step)))
             if self.clip_norm is not None:

@@ -72,7 +72,9 @@ class Display:
         if pool.waiting:
             parts.append(f"{len(pool.waiting)} done by someone else")
         finished = self.done + self.failed + sum(w.fraction for w in pool.running)
-        if pool.stopping:
+        if pool.pause:
+            parts.append(f"{clock(pool.pause)} until the next sitting of a timing")
+        elif pool.stopping:
             parts.append("stopping at the next block")
         elif finished > 0.5:
             left = (time.monotonic() - self.began) / finished * (pool.total - finished)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from assay import places
 from assay.errors import UserError
-from assay.reproduce import Session, judge_paper, write_json
+from assay.judging import errors
+from assay.outdated import facts_of
+from assay.reproduce import Session, check_paper_is_sound, judge_paper, write_json
 from assay.results import Results
 from assay.sources import committed, committed_folder
 
@@ -24,8 +26,33 @@ def publish(session: Session) -> list[Path]:
     Raises:
         UserError: the sweep is not complete, or not at the code as it is now, or the results are too large.
     """
-    plan = session.plan()
+    results, _ = _whole_sweep(session)
+    results.save(committed_folder(session.paper, session.scale))
+    return _judge_and_draw(results)
+
+
+def replicate(session: Session) -> Path:
+    """Append what this machine's whole sweep gave to the replications of a paper's committed results.
+
+    The committed tables and verdicts stay.
+
+    Raises:
+        UserError: as `publish`; or the paper has no committed results, or they are of this machine at this commit.
+    """
+    from assay.report import replications
+
+    written = replications.add(*_whole_sweep(session))
+    update_readmes(session.paper)
+    return written
+
+
+def _whole_sweep(session: Session) -> tuple[Results, dict[str, Any]]:
+    """The results of a sweep that is complete, all its looks taken, at the code as it is now; and their verdicts."""
+    check_paper_is_sound(session.paper)
+    plan = session.whole()
     states = session.states(plan)
+    if plan.dead_ends:
+        raise UserError("; ".join(plan.dead_ends))
     open_runs = [s for s, state in states.items() if state != "done"]
     if open_runs or plan.blocked or not plan.runs:
         raise UserError(
@@ -33,8 +60,16 @@ def publish(session: Session) -> list[Path]:
             f"`assay reproduce {session.paper} --scale {session.scale}` first"
         )
     results = _light(session.results(plan))
-    results.save(committed_folder(session.paper, session.scale))
-    return _judge_and_draw(results)
+    verdicts = judge_paper(session.paper, results)
+    wanted = [row["id"] for row in verdicts["checks"] if "next" in row.get("looks", {})]
+    if wanted:
+        raise UserError(
+            f"{session.paper} ({session.scale}): the rules ask for another look at {', '.join(wanted)}; "
+            f"`make reproduce PAPER={session.paper} MINUTES=600` takes all of them"
+        )
+    if errors(verdicts):
+        raise UserError(f"{session.paper} ({session.scale}): {'; '.join(errors(verdicts))}")
+    return dataclasses.replace(results, facts={**results.facts, **facts_of(plan)}), verdicts
 
 
 def publish_again(paper: str, scale: str) -> list[Path]:
@@ -87,20 +122,15 @@ def _figures(paper: str, results: Results, folder: Path, format: Literal["svg", 
 
 def update_readmes(paper: str | None = None) -> list[Path]:
     """Bring the generated parts of a paper's README (all papers' if None) and of the root README up to date."""
-    import json
-
     from assay.parts import papers
     from assay.report import board, readme
+    from assay.verdicts import read
 
     changed = []
     for slug in [paper] if paper else papers():
         verdicts = places.PAPERS / slug / "results" / "desk" / "verdicts.json"
         page = places.PAPERS / slug / "README.md"
-        if (
-            verdicts.exists()
-            and page.exists()
-            and readme.update(page, "verdicts", readme.render(json.loads(verdicts.read_text())))
-        ):
+        if verdicts.exists() and page.exists() and readme.update(page, "verdicts", readme.render(read(verdicts))):
             changed.append(page)
     root = places.ROOT / "README.md"
     if readme.update(root, "board", board.markdown()):

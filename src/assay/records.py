@@ -23,7 +23,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -32,8 +32,8 @@ import orjson
 from assay import places
 from assay.errors import UserError
 
-SCHEMA_VERSION = 1
-MIGRATIONS: dict[int, Any] = {}
+SCHEMA_VERSION = 2
+MIGRATIONS: dict[int, Any] = {1: lambda body: {**body, "data": None, "also": []}}
 """By old version: a function that turns a body of that version into one of the next."""
 
 REMEMBERED = 2000
@@ -49,6 +49,9 @@ class Record:
     Attributes:
         signature: the run's name.
         code: digest of the code it ran.
+        also: further digests for which it was shown to hold: of the same code under a later rule, or of later code
+            that gives the same numbers.
+        data: by name, the sums of the files that its numbers come from (`assay.contents`); None where nobody looked.
         status: "done" or "failed".
         config: its configuration.
         scalars, units, curves: its measurements.
@@ -67,6 +70,8 @@ class Record:
     artefacts: dict[str, str] = field(default_factory=dict)
     failure: dict[str, str] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    also: list[str] = field(default_factory=list)
+    data: dict[str, str] | None = None
 
 
 class Corrupt(Exception):
@@ -214,6 +219,10 @@ class Store:
         """Where an artefact's file lies."""
         return self.folder / "artefacts" / file
 
+    def signatures(self) -> set[str]:
+        """The signatures of all records."""
+        return {path.stem for path in self.records.glob("*.jsonl")}
+
     def read(self, signature: str) -> Record | None:
         """A run's record, or None where there is none or it is not whole."""
         path = self.path(signature)
@@ -259,6 +268,11 @@ class Store:
         if record.status == "done":
             self._before(record.signature).unlink(missing_ok=True)
 
+    def label(self, record: Record, code: str, data: dict[str, str] | None = None) -> None:
+        """Note in a record a further digest for which it holds, and the sums of files with which it does if given."""
+        also = record.also if code in (record.code, *record.also) else [*record.also, code]
+        self.write(replace(record, also=also, data=record.data if data is None else data))
+
     def set_aside(self, signature: str) -> None:
         """Take a record out of the way, so that every launcher does its run again; the old one stays in `before/`."""
         if self.path(signature).exists():
@@ -283,6 +297,20 @@ class Store:
         """Delete a finished run's checkpoints; its event log stays."""
         for path in self.run_folder(signature).glob("checkpoint-*"):
             path.unlink(missing_ok=True)
+
+
+def input_folder(name: str, needed: str, store: Store | None, folder: Path | None) -> Path:
+    """A folder in which a needed run's artefacts lie under their names."""
+    record = store.read(needed) if store else None
+    if record is None or store is None or folder is None or not store.artefacts_whole(record):
+        raise UserError(f"the input '{name}' (run {needed}) is not there; run its experiment first")
+    target = folder / "inputs" / name
+    target.mkdir(parents=True, exist_ok=True)
+    for artefact, file in record.artefacts.items():
+        link = target / f"{artefact}.npz"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(store.artefact(file), target))
+    return target
 
 
 def merge(source: Path, target: Path) -> tuple[int, int]:
@@ -319,7 +347,7 @@ STILL = 60.0
 
 def _boot_id() -> str:
     path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else "unknown"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else "unknown"
 
 
 def _machine_id() -> str:
@@ -467,7 +495,7 @@ def _token(content: bytes) -> str | None:
 def _process_start(pid: int) -> int | None:
     """Start time of a process in clock ticks since boot, so that a reused pid is not taken for its former owner."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -480,7 +508,7 @@ def _alive(pid: int, start: int | None) -> bool:
     except PermissionError:
         return True
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
         return True
     return state != "Z" and (start is None or _process_start(pid) == start)

@@ -7,19 +7,22 @@ everything else that the command line shows (status, report, attest) is computed
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from assay import compose, places, tracking
 from assay.errors import UserError
 from assay.records import Lock, Record, Store, write_atomically
-from assay.study import Cell, Plan, Run, Study, make_plan
+from assay.selection import SeedRange
+from assay.study import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
 
 State = Literal["done", "stale", "failed", "missing", "blocked"]
 
@@ -37,6 +40,7 @@ class Session:
         keep_stale: count records made by other code as done, marked on the page.
         outputs: another outputs folder.
         made: a study that is no paper's.
+        more: further seeds of parts of experiments, as undecided checks ask for them.
     """
 
     paper: str
@@ -47,6 +51,7 @@ class Session:
     keep_stale: bool = False
     outputs: Path | None = None
     made: Study | None = None
+    more: Sequence[More] = ()
 
     @cached_property
     def study(self) -> Study:
@@ -58,21 +63,42 @@ class Session:
         """The paper's records."""
         return Store(self.paper, self.outputs)
 
-    @cached_property
-    def attested(self) -> dict[str, list[str]]:
-        """By signature, the code digests for which an older record was seen to hold."""
-        path = self.store.folder / "attested.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
     def plan(self) -> Plan:
-        """Expand the study with the records as they are now."""
-        return make_plan(
-            self.study, self.scale, self._score,
-            seeds=self.seeds, only=self.experiments, overrides=self.overrides,
-        )  # fmt: skip
+        """What is to be run: the study with the records as they are now."""
+        seeds = seeding(with_needs(self.study, self.more)) if self.more else self.seeds
+        return self._planned(seeds, self.experiments)
+
+    def whole(self) -> Plan:
+        """What is to be judged: all that is registered, and further seeds whose runs are there.
+
+        It does not depend on what was asked to be run: a verdict is measured against the registration.
+        """
+
+        plan = self._planned(None)
+        others = self.store.signatures() - set(plan.runs)
+        records = [record for s in sorted(others) if (record := self.store.read(s)) is not None]
+        seeds = sorted({int(record.config["seed"]) for record in records if record.status == "done"})
+        lasts = [e.at(self.scale).seeds.list()[-1] for e in self.study.experiments.values() if self.scale in e.scales]
+        if not seeds or seeds[-1] <= min(lasts, default=0):
+            return plan
+        known = {(cell.experiment, cell.arm, repr(cell.axes), cell.seed) for cell in plan.cells}
+        for references in (False, True):  # looks add nothing to references with one seed, `--seeds` does
+            more = self._planned(partial(_with_others, seeds, references))
+            for cell in more.evaluation():
+                key = (cell.experiment, cell.arm, repr(cell.axes), cell.seed)
+                if cell.signature in others and key not in known:
+                    known.add(key)
+                    plan.cells.append(cell)
+                    plan.runs.setdefault(cell.signature, more.runs[cell.signature])
+        return plan
+
+    def _planned(self, seeds: int | Seeding | None, only: Sequence[str] = ()) -> Plan:
+        return make_plan(self.study, self.scale, self._score, seeds=seeds, only=only, overrides=self.overrides)
 
     def _score(self, signature: str, name: str) -> float | None:
         record = self.store.read(signature)
+        if record is not None and self.diverged(record):
+            return math.nan
         if record is None or record.status != "done" or self.state(record.config, record) != "done":
             return None
         if name not in record.scalars:
@@ -82,8 +108,8 @@ class Session:
         return record.scalars[name]
 
     def state(self, config: Mapping[str, Any], record: Record | None) -> State:
-        """What a record (or none) is worth for a configuration and the code as it is now."""
-        from assay.codes import code_of
+        """What a record (or none) is worth for a configuration, and the code and the data as they are now."""
+        from assay.codes import code_of, holds
 
         if record is None:
             return "missing"
@@ -91,14 +117,23 @@ class Session:
             return "failed"
         if not self.store.artefacts_whole(record):
             return "missing"
-        code = code_of(config, self.store)
-        if record.code == code or code in self.attested.get(record.signature, []):
-            return "done"
-        return "done" if self.keep_stale else "stale"
+        return "done" if holds(record, code_of(config, self.store)) or self.keep_stale else "stale"
+
+    def diverged(self, record: Record) -> bool:
+        """Whether a run has left the finite numbers, with the code as it is now."""
+        if record.status != "failed" or (record.failure or {}).get("class") != "nan":
+            return False
+        return self.state(record.config, replace(record, status="done")) == "done"
 
     def states(self, plan: Plan) -> dict[str, State]:
-        """The state of every run of a plan."""
-        return {signature: self.state(run.config, self.store.read(signature)) for signature, run in plan.runs.items()}
+        """The state of every run of a plan; a candidate of a selection that diverged is done: it has lost."""
+        candidates = plan.candidates()
+        found: dict[str, State] = {}
+        for signature, run in plan.runs.items():
+            record = self.store.read(signature)
+            lost = record is not None and signature in candidates and self.diverged(record)
+            found[signature] = "done" if lost else self.state(run.config, record)
+        return found
 
     def todo(self, plan: Plan, states: Mapping[str, State], tried: Iterable[str] = ()) -> list[Run]:
         """Runs to do now: missing, stale or failed, not tried before in this sweep, with everything they need done."""
@@ -132,7 +167,7 @@ class Session:
         """The tables that checks and figures read."""
         from assay.tables import results_of
 
-        plan = plan or self.plan()
+        plan = plan or self.whole()
         return results_of(plan, self.store, self.states(plan))
 
     @property
@@ -145,6 +180,14 @@ class Session:
         return judge_paper(self.paper, results)
 
 
+def _with_others(
+    seeds: Sequence[int], references: bool, name: str, arm: str, axes: Mapping[str, Any], registered: SeedRange
+) -> list[int]:
+    """The registered seeds, and those of others that come after them; of references only if told so."""
+    mine = registered.list()
+    return mine if registered.n == 1 and not references else [*mine, *(s for s in seeds if s > mine[-1])]
+
+
 def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     """The verdicts of a paper's claims over results."""
     from assay.judging import judge
@@ -154,6 +197,39 @@ def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     if module is None:
         return judge(results, [], [])
     return judge(results, module.CLAIMS, module.CHECKS, getattr(module, "STANDS_FOR", {}).get(results.scale))
+
+
+def check_paper_is_sound(paper: str, study: Study | None = None) -> None:
+    """See that what a paper's author wrote fits together, before anything runs.
+
+    Raises:
+        UserError: claims and checks name what is not there, wait for each other in a circle, or cannot be loaded.
+    """
+    from assay.judging import problems
+    from assay.parts import paper_module
+
+    try:
+        module = paper_module(paper, "claims")
+    except UserError:
+        raise
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        at = f"{Path(where.filename).name}, line {where.lineno}"
+        raise UserError(f"papers/{paper}/claims.py: {type(error).__name__}: {error} ({at})") from None
+    found = problems(module.CLAIMS, module.CHECKS, study or Study.of(paper)) if module is not None else []
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise UserError(f"papers/{paper}/claims.py: {found[0]}{more}")
+
+
+def next_looks(verdicts: Mapping[str, Any]) -> list[More]:
+    """What undecided checks and their gates ask for: further seeds of what they read, and of nothing else."""
+    found: dict[More, None] = {}
+    for row in verdicts["checks"]:
+        wanted = row.get("looks", {}).get("next")
+        for read in wanted["reads"] if wanted else ():
+            found[More.read({**read, "seeds": wanted["units"]})] = None
+    return list(found)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -208,7 +284,7 @@ def sweep(
 
 def write_report(session: Session, plan: Plan | None = None, strict: bool = False) -> dict[str, Any]:
     """Judge and draw: `verdicts.json`, `index.html`; returns the verdicts."""
-    plan = plan or session.plan()
+    plan = plan or session.whole()
     results = session.results(plan)
     verdicts = session.judge(results)
     folder = session.report_folder
@@ -287,6 +363,49 @@ def estimate(session: Session, plan: Plan, states: Mapping[str, State]) -> tuple
         total += sum(seconds) / len(seconds) if seconds else mean
         guesses += not seconds
     return total, guesses
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Core-seconds that a paper takes from the start, by precedents.
+
+    Attributes:
+        look: of the registered runs with their selections.
+        all: with all further looks of every check that may take some.
+        guesses: runs without a precedent.
+    """
+
+    look: float
+    all: float
+    guesses: int
+
+
+def cost(session: Session) -> Cost:
+    """What one look and all looks take, whatever is there already."""
+    whole = replace(session, experiments=(), seeds=None, more=())
+    registered = whole.plan()
+    further = replace(whole, more=all_looks(whole)).plan()
+    look, guesses = estimate(whole, registered, dict.fromkeys(registered.runs, "missing"))
+    every, _ = estimate(whole, further, dict.fromkeys(further.runs, "missing"))
+    return Cost(look, every, guesses)
+
+
+def all_looks(session: Session) -> list[More]:
+    """The further seeds that a paper's checks read at their last look."""
+    from assay.judging import over_seeds
+    from assay.parts import paper_module
+    from assay.statistics import LOOKS
+
+    module = paper_module(session.paper, "claims")
+    found: dict[More, None] = {}
+    for check in module.CHECKS if module is not None else ():
+        here = [e for name in check.experiments if session.scale in (e := session.study.experiments[name]).scales]
+        seeds = [n for e in here if (n := e.at(session.scale).seeds.n) > 1]
+        if seeds and over_seeds(check):
+            last = min(seeds) * LOOKS[check.looks - 1]
+            for read in check.reads:
+                found[More(read.experiment, last, read.arms, read.levels)] = None
+    return list(found)
 
 
 def precedents(session: Session, plan: Plan) -> dict[tuple[str, str], list[float]]:

@@ -12,7 +12,9 @@ Axis columns carry the dotted name of the value they set ("optimizer.lr"), scala
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,17 +22,9 @@ from typing import Any
 
 import polars as pl
 
-KEYS = ["experiment", "arm", "seed", "signature", "registered"]
-"""Columns that every table has: which cell of which experiment a row belongs to, and its run."""
+from assay.columns import KEYS, as_column, level_text
 
-
-def at_levels(frame: pl.DataFrame, axis: str, levels: Sequence[Any]) -> pl.Expr:
-    """Whether a row is at one of some levels: null is one, and a column of levels of several types holds texts."""
-    texts = frame[axis].dtype == pl.String
-    column = pl.col(axis)
-    return pl.any_horizontal(
-        [column.is_null() if level is None else column == (str(level) if texts else level) for level in levels]
-    )
+__all__ = ["KEYS", "Expected", "Results"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +60,7 @@ class Results:
         selections: by experiment, the tables of its selection stages (candidates, scores, winner).
         failures: runs that failed: signature, experiment, arm, seed, class and message.
         facts: provenance of the whole: commit, versions, durations.
+        axes: by experiment, the columns that are its axes, where a null is a level; tables from before do not say.
     """
 
     paper: str
@@ -77,6 +72,7 @@ class Results:
     selections: Mapping[str, Any] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    axes: Mapping[str, list[str]] = field(default_factory=dict)
 
     def of(self, experiment: str, table: str = "runs", arm: str | None = None, **where: Any) -> pl.DataFrame:
         """Rows of one experiment in a table ("runs", "units", "curves").
@@ -85,12 +81,13 @@ class Results:
             experiment: its name.
             table: which table.
             arm: only this arm.
-            where: only rows whose column has this value; write dots in axis names as double underscores
-                (`optimizer__lr=0.1`).
+            where: only rows whose column has this value, which may be null, a list, or of another type than its
+                neighbours; write dots in axis names as double underscores (`optimizer__lr=0.1`).
         """
         frame: pl.DataFrame = getattr(self, table)
         if frame.is_empty():
             return frame
+        own = self.axes.get(experiment, [])
         frame = frame.filter(pl.col("experiment") == experiment)
         if arm is not None:
             frame = frame.filter(pl.col("arm") == arm)
@@ -100,12 +97,13 @@ class Results:
                 if frame.is_empty():  # nothing of the experiment is done yet, so nobody brought its axes
                     return frame
                 raise KeyError(f"{experiment}: no column '{column}' in {table}; there is {sorted(frame.columns)}")
-            frame = frame.filter(at_levels(frame, column, [value]))
-        asked = {key.replace("__", ".") for key in where}
+            if value is None and len(frame) and column not in own and own and frame[column].is_null().all():
+                raise KeyError(f"{experiment}: '{column}' is no axis; there is {sorted(own)}")
+            frame = frame.filter(_has(frame[column], value))
         if frame.is_empty():
             return frame
         nulls = frame.null_count().row(0)
-        return frame.select([c for c, n in zip(frame.columns, nulls, strict=True) if c in asked or n < len(frame)])
+        return frame.select([c for c, n in zip(frame.columns, nulls, strict=True) if c in own or n < len(frame)])
 
     def curve(self, experiment: str, name: str, arm: str | None = None, **where: Any) -> pl.DataFrame:
         """The points of one curve, sorted by run and step."""
@@ -155,15 +153,34 @@ class Results:
             "selections": self.selections,
             "failures": self.failures,
             "facts": self.facts,
+            "axes": self.axes,
         }
-        (folder / "results.json").write_text(json.dumps(rest, indent=1, sort_keys=True) + "\n")
+        (folder / "results.json").write_text(json.dumps(rest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Results:
         """Read what `save` wrote."""
-        rest = json.loads((folder / "results.json").read_text())
+        rest = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         frames: dict[str, Any] = {
             name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")
         }
         expected = {name: Expected(**value) for name, value in rest.pop("expected").items()}
         return cls(expected=expected, **frames, **rest)
+
+
+def at_levels(frame: pl.DataFrame, axis: str, levels: Sequence[Any]) -> pl.Series:
+    """Which rows are at one of some levels of an axis."""
+    return functools.reduce(operator.or_, (_has(frame[axis], level) for level in levels))
+
+
+def _has(column: pl.Series, value: Any) -> pl.Series:
+    """Which rows of a column have a value; 1 and 1.0 are one, 1 and True are not."""
+    if value is None:
+        return column.is_null()
+    value = as_column(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if column.dtype == pl.String:
+        kinds: tuple[Any, ...] = (int, float) if number and float(value).is_integer() else (type(value),)
+        return column.is_in([level_text(kind(value)) for kind in kinds])
+    fits = number if column.dtype.is_numeric() else isinstance(value, bool) and column.dtype == pl.Boolean
+    return column == value if fits else pl.repeat(False, len(column), eager=True)

@@ -13,7 +13,6 @@ import io
 import logging
 import math
 import os
-import random
 import resource
 import time
 import traceback
@@ -27,14 +26,13 @@ import numpy as np
 import orjson
 import torch
 
-from assay import compose, places, provenance
-from assay.codes import code_of
+from assay import compose, contents, places, provenance
+from assay.codes import code_of, holds
 from assay.errors import DataMissing, ProcessLost, UserError
 from assay.lightning import LightningEnvironment, callback_connector, pl
-from assay.module import Budget, Diverged, PaperModule
+from assay.module import Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
-from assay.registry import KINDS
-from assay.seeds import Seeds
+from assay.run.build import build, move_data
 
 if TYPE_CHECKING:
     from assay.team import Team
@@ -133,7 +131,7 @@ def _execute(
     try:
         code = code_of(config, store)
         known = store.read(signature)
-        if known is not None and known.status == "done" and known.code == code and not again:
+        if known is not None and known.status == "done" and holds(known, code) and not again:
             return known
         record = _attempt(dict(config), signature, code, store, folder, hooks, debug, team)
         if lock.owned():  # a late finish by a former owner is discarded
@@ -159,9 +157,11 @@ def _attempt(
     hooks.computed = True
     record = Record(signature, code, "done", config)
     try:
-        module = build(config, store, folder, team)
+        with contents.watched() as read:
+            module = _built(config, store, folder, team)
+        record.data = contents.sums(path for path in read if not path.is_relative_to(store.folder.absolute()))
         log = _EventLog(folder / "events.jsonl")
-        checkpoints = _Checkpoints(folder, signature, code)
+        checkpoints = _Checkpoints(folder, signature, code, record.data)
         state = checkpoints.newest()
         if team is not None:
             team.begin(state or FROM_THE_START)
@@ -216,7 +216,7 @@ def follow(config: Mapping[str, Any], store: Store) -> None:
 
     with joined(config, store.paper, store.folder.parent) as team:
         folder = store.run_folder(compose.signature(config))
-        module = build(config, store, folder, team)
+        module = _built(config, store, folder, team)
         state = team.begin()
         if state is None:
             return
@@ -226,49 +226,11 @@ def follow(config: Mapping[str, Any], store: Store) -> None:
             _train(module, config, [_AtFollowersBlockEnds(team)])
 
 
-def build(
-    config: Mapping[str, Any], store: Store | None = None, folder: Path | None = None, team: Team | None = None
-) -> PaperModule:
-    """The module of a configuration, its data loaded and its networks drawn, ready for the first step.
-
-    Args:
-        config: a run's configuration.
-        store, folder: where the artefacts of other runs lie, and where they are linked to.
-        team: the processes that share the run, if there are several.
-    """
-    torch.set_num_threads(config["trainer"]["threads"])
-    seeds = Seeds(config["seed"])
-    # Named axes are what papers draw from; the global generators are set for libraries that know no other.
-    torch.manual_seed(seeds.axis("global"))
-    np.random.seed(seeds.axis("global") % 2**32)  # noqa: NPY002
-    random.seed(seeds.axis("global"))
-    module: PaperModule = KINDS["module"].build(config["module"])
-    built = {kind: KINDS[kind].build(config[kind]) for kind in module.takes}
-    inputs = {name: input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
-    if "data" in built:
-        built["data"].load(seeds)
-    module.attach(seeds, Budget(**config["budget"]), built, inputs, config["trainer"].get("clip_norm"))
-    module.build()
+def _built(config: Mapping[str, Any], store: Store, folder: Path, team: Team | None) -> PaperModule:
+    module = build(config, store, folder, team)
     if team is not None and not module.spreads():
         raise UserError(f"{config['module']['name']} runs on one device with these parts: leave trainer.devices at 1")
-    module.team = team
-    if config["trainer"]["precision"] == "64":
-        module.double()  # Lightning would convert only inside `fit`, after a checkpoint has been loaded and rounded
     return module
-
-
-def input_folder(name: str, needed: str, store: Store | None, folder: Path | None) -> Path:
-    """A folder in which a needed run's artefacts lie under their names."""
-    record = store.read(needed) if store else None
-    if record is None or store is None or folder is None or not store.artefacts_whole(record):
-        raise UserError(f"the input '{name}' (run {needed}) is not there; run its experiment first")
-    target = folder / "inputs" / name
-    target.mkdir(parents=True, exist_ok=True)
-    for artefact, file in record.artefacts.items():
-        link = target / f"{artefact}.npz"
-        link.unlink(missing_ok=True)
-        link.symlink_to(os.path.relpath(store.artefact(file), target))
-    return target
 
 
 def make_trainer(
@@ -379,20 +341,10 @@ class _AtFollowersBlockEnds(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         move_data(pl_module)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
-        # Masks of its own, which are a function of where the block starts: an interrupted run has the same ones.
-        torch.manual_seed(pl_module.seeds.axis("follower", self.team.place.rank, pl_module.steps_done))
-
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self.team.agree(pl_module.buffers())
         if self.team.any(False):
             raise Interrupted
-
-
-def move_data(module: PaperModule) -> None:
-    """Put a module's data on its device; Lightning moves networks alone."""
-    if "data" in module.takes:
-        module.data.move(module.device)
 
 
 class _EventLog:
@@ -435,13 +387,14 @@ class _EventLog:
 class _Checkpoints:
     """The newest checkpoints of a run: checksummed, written whole, loaded without running any code."""
 
-    def __init__(self, folder: Path, signature: str, code: str) -> None:
-        self.folder, self.signature, self.code = folder, signature, code
+    def __init__(self, folder: Path, signature: str, code: str, data: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.made_of = {"signature": signature, "code": code, "data": dict(data)}
 
     def save(self, module: PaperModule) -> None:
         """Write a checkpoint and drop all but the last two."""
         buffer = io.BytesIO()
-        torch.save({**module.checkpoint(), "signature": self.signature, "code": self.code}, buffer)
+        torch.save({**module.checkpoint(), **self.made_of}, buffer)
         content = buffer.getvalue()
         write_atomically(
             self.folder / f"checkpoint-{module.steps_done:012d}.pt", hashlib.sha256(content).digest() + content
@@ -450,13 +403,13 @@ class _Checkpoints:
             old.unlink(missing_ok=True)
 
     def newest(self) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole and was made by the same code; None to start afresh."""
+        """The newest checkpoint that is whole and was made by the same code of the same files; None to start afresh."""
         for path in sorted(self.folder.glob("checkpoint-*.pt"), reverse=True):
             content = path.read_bytes()
             if hashlib.sha256(content[32:]).digest() != content[:32]:
                 continue
             state: dict[str, Any] = torch.load(io.BytesIO(content[32:]), weights_only=True)
-            if state["signature"] == self.signature and state["code"] == self.code:
+            if all(state.get(key) == value for key, value in self.made_of.items()):
                 return state
         return None
 

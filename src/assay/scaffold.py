@@ -36,6 +36,6 @@ def create(slug: str) -> list[Path]:
     title = "".join(word.capitalize() for word in slug.split("_"))
     for name, path in targets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = (TEMPLATES / name).read_text()
-        path.write_text(text.replace("SLUG", slug).replace("TITLE", title))
+        text = (TEMPLATES / name).read_text(encoding="utf-8")
+        path.write_text(text.replace("SLUG", slug).replace("TITLE", title), encoding="utf-8")
     return list(targets.values())

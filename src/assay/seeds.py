@@ -17,7 +17,13 @@ import torch
 
 
 def derive(root: int, *axis: str | int) -> int:
-    """The seed of one axis: a 63-bit integer, a pure function of the root seed and the axis' name parts."""
+    """The seed of one axis: a 63-bit integer, a pure function of the root seed and the axis' name parts.
+
+    Raises:
+        ValueError: a part holds the "/" that stands between parts: ("a", "b/c") would share draws with ("a/b", "c").
+    """
+    if any("/" in part for part in axis if isinstance(part, str)):
+        raise ValueError(f"a random axis is named by parts without '/': {axis}")
     text = "/".join([str(root), *map(str, axis)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

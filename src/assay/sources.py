@@ -10,7 +10,6 @@ Whoever shows, exports or compares results says in one word which ones it means:
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from typing import Any
 from assay import places
 from assay.errors import UserError
 from assay.results import Results
+from assay.verdicts import read
 
 TABLES = ("runs.parquet", "units.parquet", "curves.parquet", "results.json")
 
@@ -125,7 +125,7 @@ def _all(root: Path, papers: Iterable[str], scale: str) -> dict[str, Found]:
 def _read(folder: Path) -> Found | None:
     """What one folder of results holds."""
     written = folder / "verdicts.json"
-    verdicts = json.loads(written.read_text()) if written.exists() else None
+    verdicts = read(written) if written.exists() else None
     if (folder / "results.json").exists():
         results = Results.load(folder)
         return judged(results) if verdicts is None else Found(results.paper, results.scale, results, verdicts)

@@ -12,68 +12,29 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
-from assay import compose, places
+from assay import compose, places, yamlfile
+from assay.columns import as_column, same
 from assay.errors import UserError, unknown
 from assay.parts import check_paper
+from assay.selection import Search, SeedRange, Select, Strict
+from assay.wellformed import check
 
 SCALES = ("smoke", "desk", "paper")
 Scale = Literal["smoke", "desk", "paper"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SeedRange(_Strict):
-    """Seeds first, ..., first + n - 1."""
-
-    first: int = 1
-    n: int = Field(default=1, ge=1)
-
-    def list(self, n: int | None = None) -> list[int]:
-        """The seeds; `n` asks for another number of them, the first ones unchanged."""
-        return list(range(self.first, self.first + (n or self.n)))
-
-
-class Select(_Strict):
-    """A selection stage: run every combination of `over`, keep the best by a measurement.
-
-    Args:
-        over: candidate values by key.
-        by: the scalar that decides; it comes from validation data.
-        mode: whether more or less of it is better. Ties go to the candidate listed first.
-        per: which of "arm" and the axes the choice depends on; the score is a mean over the rest.
-        fix: values that hold while selecting.
-        seeds: seeds of the selection runs; never those of the evaluation.
-        arms: the arms that the stage applies to; all if empty.
-    """
-
-    over: dict[str, list[Any]]
-    by: str
-    mode: Literal["max", "min"] = "max"
-    per: list[str] | None = None
-    fix: dict[str, Any] = {}
-    seeds: SeedRange = SeedRange(first=900, n=1)
-    arms: list[str] = []
-
-    def candidates(self) -> list[dict[str, Any]]:
-        """All combinations of the candidate values."""
-        return [dict(zip(self.over, values, strict=True)) for values in itertools.product(*self.over.values())]
 
 
 Axis = list[Any] | dict[str, dict[str, Any]]
 """Values of one key; or named levels, each setting several values at once (the axis' column holds the name)."""
 
 
-class AtScale(_Strict):
+class AtScale(Strict):
     """What one scale changes: values, arms, axes, seeds."""
 
     fix: dict[str, Any] = {}
@@ -89,7 +50,7 @@ class AtScale(_Strict):
         return {} if value is None else value
 
 
-class Experiment(_Strict):
+class Experiment(Strict):
     """One figure, table or study of a paper that is rebuilt; see `docs/adding-a-paper.md` for the YAML."""
 
     about: str = ""
@@ -154,18 +115,21 @@ class Experiment(_Strict):
         """Axes whose levels have names."""
         return [axis for axis, levels in {**self.axes, **self.at(scale).axes}.items() if isinstance(levels, dict)]
 
+    def selections(self, scale: str) -> list[Select]:
+        """All selection stages at a scale."""
+        here = self.at(scale).select
+        return self.select if here is None else here
+
+    def positions(self, scale: str, arm: str) -> list[int]:
+        """Where the stages of an arm stand among all selection stages of a scale."""
+        return [i for i, stage in enumerate(self.selections(scale)) if not stage.arms or arm in stage.arms]
+
     def stages(self, scale: str, arm: str) -> list[Select]:
         """The selection stages of an arm at a scale."""
-        here = self.at(scale).select
-        return [stage for stage in (self.select if here is None else here) if not stage.arms or arm in stage.arms]
+        return [self.selections(scale)[i] for i in self.positions(scale, arm)]
 
 
-def as_column(level: Any) -> Any:
-    """A level as it stands in the tables: plain values and names as they are, a list as its JSON text."""
-    return level if isinstance(level, (int, float, str, bool)) or level is None else json.dumps(level)
-
-
-class Study(_Strict):
+class Study(Strict):
     """All experiments of one paper: the content of `conf/paper/<slug>.yaml`."""
 
     slug: str
@@ -178,12 +142,12 @@ class Study(_Strict):
         Raises:
             UserError: an unknown paper, or a configuration with a wrong key or type.
         """
-        import yaml
-
-        text = (places.CONF / "paper" / f"{check_paper(slug)}.yaml").read_text()
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yamlfile.load(places.CONF / "paper" / f"{check_paper(slug)}.yaml")
         # YAML 1.1 reads 1e-3 as text; OmegaConf and everyone else reads a number.
-        return cls.parse(_numbers(yaml.load(text, Loader=loader)), f"conf/paper/{slug}.yaml")  # noqa: S506
+        study = cls.parse(_numbers(content), f"conf/paper/{slug}.yaml")
+        if study.slug != slug:
+            raise UserError(f"conf/paper/{slug}.yaml: slug: expected {slug}, not {study.slug}")
+        return study
 
     @classmethod
     def parse(cls, content: Any, where: str) -> Study:
@@ -194,10 +158,7 @@ class Study(_Strict):
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
             raise UserError(f"{where}: {key}: {first['msg'].lower()}") from None
-        for name, experiment in study.experiments.items():
-            for other in experiment.needs.values():
-                if other not in study.experiments:
-                    raise UserError(f"{where}: {name} needs '{other}', which is no experiment")
+        check(study, where)
         return study
 
     def ordered(self, scale: str, only: Sequence[str] = ()) -> list[str]:
@@ -256,8 +217,7 @@ def declared(study: Study, scale: str | None = None) -> dict[str, Declared]:
             arms |= dict.fromkeys(experiment.arm_names(at))
             for axis, values in experiment.levels(at).items():
                 known = levels.setdefault(axis, [])
-                # True is not the level 1
-                known += [v for v in values if not any(v == k and type(v) is type(k) for k in known)]
+                known += [value for value in values if not any(same(value, other) for other in known)]
         seeds = experiment.at(scale).seeds if scale is not None else None
         everywhere = tuple(s for s in SCALES if s in experiment.scales)
         found[name] = Declared(everywhere, list(arms), levels, seeds, tuple(experiment.needs.values()))
@@ -272,6 +232,7 @@ class Cell:
         signature: the run's name; None while a selection or a needed run has to come first.
         stage: 0 for evaluation; k > 0 for a run of the k-th selection stage.
         registered: whether the seed belongs to the registered ones.
+        dead_end: why there is no signature and never will be: all candidates of a selection diverged.
     """
 
     experiment: str
@@ -281,6 +242,7 @@ class Cell:
     signature: str | None
     stage: int = 0
     registered: bool = True
+    dead_end: str = ""
 
 
 @dataclass
@@ -294,18 +256,45 @@ class Run:
 
 @dataclass
 class Plan:
-    """All cells of a paper at a scale, and the distinct runs behind them."""
+    """All cells of a paper at a scale, and the distinct runs behind them.
+
+    Attributes:
+        paper, scale: what it is a plan of.
+        cells: all places that a run fills, those of selections included.
+        runs: the distinct runs by signature; those that wait for a selection or another run are not known yet.
+        selections: by experiment, the tables of its selection stages (candidates, scores, winner).
+        twins: (experiment, arms) wherever arms are the same in all their cells: an override that changes nothing.
+    """
 
     paper: str
     scale: str
     cells: list[Cell] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     selections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    twins: list[tuple[str, list[str]]] = field(default_factory=list)
 
     @property
     def blocked(self) -> list[Cell]:
         """Cells whose run is not known yet."""
         return [cell for cell in self.cells if cell.signature is None]
+
+    @property
+    def dead_ends(self) -> list[str]:
+        """Why some of those will never be known, one line a reason."""
+        return list(dict.fromkeys(cell.dead_end for cell in self.cells if cell.dead_end))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever runs the plan should know of it, one line each."""
+        return [
+            f"{experiment}: arms {', '.join(arms)} are the same runs at scale {self.scale}"
+            for experiment, arms in self.twins
+        ]
+
+    def candidates(self) -> set[str]:
+        """Runs that are there for selections alone: one that diverges has lost, and is as good as done."""
+        judged = {cell.signature for cell in self.evaluation()} | {s for run in self.runs.values() for s in run.needs}
+        return set(self.runs) - {s for s in judged if s is not None}
 
     def evaluation(self) -> list[Cell]:
         """The cells that checks read; selection runs are not among them."""
@@ -321,7 +310,73 @@ class Plan:
 
 
 Scores = Callable[[str, str], float | None]
-"""(signature, scalar) -> value in a finished record, or None."""
+"""(signature, scalar) -> value in a finished record; NaN where the run diverged; None while there is no outcome."""
+
+
+@dataclass(frozen=True)
+class More:
+    """Further seeds of a part of an experiment.
+
+    Attributes:
+        experiment: its name.
+        seeds: how many of them in all; experiments with one registered seed are references and stay as they are.
+        arms, levels: the part; all arms, and all levels of the axes that are not named.
+    """
+
+    experiment: str
+    seeds: int
+    arms: tuple[str, ...] | None = None
+    levels: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> More:
+        """From what JSON has made of one, or of a check's `Read`."""
+        arms = row.get("arms")
+        levels = row.get("levels", ())
+        pairs = levels.items() if isinstance(levels, Mapping) else levels
+        return cls(
+            row["experiment"],
+            row["seeds"],
+            None if arms is None else tuple(arms),
+            tuple((axis, tuple(values)) for axis, values in pairs),
+        )
+
+    def covers(self, experiment: str, arm: str, axes: Mapping[str, Any]) -> bool:
+        """Whether a cell belongs to the part. Levels of what is no axis (columns of units) leave nothing out."""
+        return (
+            self.experiment == experiment
+            and (self.arms is None or arm in self.arms)
+            and all(
+                any(same(as_column(axes[axis]), as_column(level)) for level in levels)
+                for axis, levels in self.levels
+                if axis in axes
+            )
+        )
+
+
+Seeding = Callable[[str, str, Mapping[str, Any], SeedRange], Sequence[int]]
+"""(experiment, arm, levels of the axes, registered seeds) -> the seeds of a cell."""
+
+
+def seeding(more: Sequence[More]) -> Seeding:
+    """The registered seeds, and further ones where asked for."""
+
+    def seeds(experiment: str, arm: str, axes: Mapping[str, Any], registered: SeedRange) -> list[int]:
+        asked = [one.seeds for one in more if registered.n > 1 and one.covers(experiment, arm, axes)]
+        return registered.list(max([registered.n, *asked]))
+
+    return seeds
+
+
+def with_needs(study: Study, more: Sequence[More]) -> list[More]:
+    """The same with further seeds of the experiments whose artefacts are inputs."""
+    found = list(more)
+    for one in found:  # grows while it is walked: what is needed has needs of its own
+        for other in study.experiments[one.experiment].needs.values():
+            need = More(other, one.seeds, None, one.levels)
+            if need not in found:
+                found.append(need)
+    return found
 
 
 def make_plan(
@@ -329,7 +384,7 @@ def make_plan(
     scale: str,
     scores: Scores,
     *,
-    seeds: int | None = None,
+    seeds: int | Seeding | None = None,
     only: Sequence[str] = (),
     overrides: compose.Layer | None = None,
 ) -> Plan:
@@ -339,7 +394,7 @@ def make_plan(
         study: the paper's experiments.
         scale: "smoke", "desk" or "paper".
         scores: looks up a scalar of a finished run; selections are decided by it.
-        seeds: another number of seeds than registered; the first ones stay the same.
+        seeds: another number of seeds than registered, the first ones the same; or the seeds of each cell.
         only: names of experiments; all if empty.
         overrides: a last layer over everything, e.g. {"trainer": "gpu"}.
     """
@@ -347,11 +402,21 @@ def make_plan(
     return _Planner(study, scale, scores, seeds, overrides or {}).plan(only)
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A choice or a run that is not known yet; `why` says what stands in its way for good, if anything does."""
+
+    why: str = ""
+
+
 class _Planner:
-    def __init__(self, study: Study, scale: str, scores: Scores, seeds: int | None, overrides: compose.Layer) -> None:
-        self.study, self.scale, self.scores, self.seeds, self.overrides = study, scale, scores, seeds, overrides
+    def __init__(
+        self, study: Study, scale: str, scores: Scores, seeds: int | Seeding | None, overrides: compose.Layer
+    ) -> None:
+        self.study, self.scale, self.scores, self.overrides = study, scale, scores, overrides
+        self.seeds: Seeding = seeds if callable(seeds) else lambda name, arm, axes, registered: registered.list(seeds)
         self.out = Plan(study.slug, scale)
-        self.decided: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self.decided: dict[tuple[str, int, str], dict[str, Any] | _Open] = {}
         self.tried: set[str] = set()  # by their text, the cells of selections that are in the plan
         self.cells_of = functools.cache(lambda name: list(study.experiments[name].cells(scale)))
 
@@ -364,116 +429,192 @@ class _Planner:
         return self.out
 
     def expand(self, name: str, experiment: Experiment) -> None:
-        registered = experiment.at(self.scale).seeds.list()
+        settings = experiment.at(self.scale)
+        registered = settings.seeds.list()
+        selecting = {seed for stage in experiment.selections(self.scale) for seed in stage.seeds.list()}
+        arms: dict[str, list[str]] = {}
         for arm, axes, layers in self.cells_of(name):
             stages = experiment.stages(self.scale, arm)
-            for stage in stages:
-                if set(stage.seeds.list()) & set(registered):
-                    raise UserError(f"selection seeds {stage.seeds.list()} are also evaluation seeds")
-            chosen = self.winners(name, experiment, arm, axes, stages)
-            for seed in experiment.at(self.scale).seeds.list(self.seeds):
-                signature = None
-                if chosen is not None:
-                    signature = self.add_run(name, experiment, axes, [*layers, chosen], seed)
-                self.out.cells.append(Cell(name, arm, axes, seed, signature, 0, seed in registered))
+            seeds = self.seeds(name, arm, axes, settings.seeds)
+            if shared := selecting & {*registered, *seeds}:
+                raise UserError(f"seed {min(shared)} is for selection and for evaluation; selection needs its own")
+            # With the first candidates, whatever will be chosen: what an arm says is looked at before its selection
+            # has run, and arms are compared whatever the records hold.
+            config = self.config(arm, axes, [*layers, *(stage.candidates()[0] for stage in stages)], seeds[0], {})
+            own = arms.setdefault(arm, [repr([stage.model_copy(update={"arms": []}) for stage in stages])])
+            own.append(repr(sorted(axes.items())) + compose.signature(config))
+            chosen = self.winners(name, experiment, arm, axes, experiment.positions(self.scale, arm))
+            for seed in seeds:
+                run: str | _Open
+                if isinstance(chosen, _Open):
+                    run = chosen
+                else:
+                    run = self.add_run(experiment, arm, axes, [*layers, chosen], seed)
+                self.add_cell(Cell(name, arm, axes, seed, None, 0, seed in registered), run)
+        alike: dict[str, list[str]] = {}
+        for arm, own in arms.items():
+            alike.setdefault(repr(own), []).append(arm)
+        self.out.twins += [(name, found) for found in alike.values() if len(found) > 1]
+
+    def add_cell(self, cell: Cell, run: str | _Open) -> None:
+        """Add a cell to the plan with the run that fills it, or with what stands in its way."""
+        found = replace(cell, dead_end=run.why) if isinstance(run, _Open) else replace(cell, signature=run)
+        if cell.stage:  # stages that are decided for several cells try the same candidates
+            if repr(found) in self.tried:
+                return
+            self.tried.add(repr(found))
+        self.out.cells.append(found)
 
     def add_run(
-        self, name: str, experiment: Experiment, axes: Mapping[str, Any], layers: Sequence[compose.Layer], seed: int
-    ) -> str | None:
-        """Add the run of a cell to the plan; None if a run that it needs is not known yet."""
+        self, experiment: Experiment, arm: str, axes: Mapping[str, Any], layers: Sequence[compose.Layer], seed: int
+    ) -> str | _Open:
+        """Add the run of a cell to the plan; its signature, if the runs that it needs are known."""
         inputs: dict[str, str] = {}
         for key, other in experiment.needs.items():
             needed = self.needed(other, axes, seed)
-            if needed is None:
-                return None
-            inputs[key] = needed
-        choices, values = compose.merge([*layers, self.overrides])
-        config = compose.assemble(choices, values, seed, inputs)
+            if needed.signature is None:
+                return _Open(needed.dead_end)
+            inputs[key] = needed.signature
+        config = self.config(arm, axes, layers, seed, inputs)
         signature = compose.signature(config)
         self.out.runs.setdefault(signature, Run(signature, config, tuple(inputs.values())))
         return signature
 
-    def needed(self, other: str, axes: Mapping[str, Any], seed: int) -> str | None:
-        """The run of a needed experiment with the same seed and the same values on the axes that both have."""
+    def config(
+        self,
+        arm: str,
+        axes: Mapping[str, Any],
+        layers: Sequence[compose.Layer],
+        seed: int,
+        inputs: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """The configuration of a cell's run."""
+        choices, values = compose.merge([*layers, self.overrides])
+        try:
+            return compose.assemble(choices, values, seed, inputs)
+        except UserError as error:
+            at = ", ".join(f"{key}={value}" for key, value in axes.items())
+            raise UserError(f"arm {arm}{f' [{at}]' if at else ''}: {error}") from None
+
+    def needed(self, other: str, axes: Mapping[str, Any], seed: int) -> Cell:
+        """The cell of a needed experiment with the same seed and the same values on the axes that both have."""
         cells = [
             cell
             for cell in self.out.cells
-            if cell.experiment == other and all(cell.axes[k] == v for k, v in axes.items() if k in cell.axes)
+            if cell.experiment == other and all(same(cell.axes[k], v) for k, v in axes.items() if k in cell.axes)
         ]
-        same = [cell for cell in cells if cell.seed == seed] or (cells if len({c.seed for c in cells}) == 1 else [])
-        if len(same) != 1:
-            raise UserError(f"needs one run of '{other}' for {dict(axes)}, seed {seed}, and finds {len(same)}")
-        return same[0].signature
+        found = [cell for cell in cells if cell.seed == seed] or (cells if len({c.seed for c in cells}) == 1 else [])
+        if len(found) != 1:
+            raise UserError(f"needs one run of '{other}' for {dict(axes)}, seed {seed}, and finds {len(found)}")
+        return found[0]
 
     def winners(
-        self, name: str, experiment: Experiment, arm: str, axes: Mapping[str, Any], stages: Sequence[Select]
-    ) -> dict[str, Any] | None:
-        """The values that all stages choose for a cell; None while a stage has runs without a record."""
-        if not stages:
+        self, name: str, experiment: Experiment, arm: str, axes: Mapping[str, Any], positions: Sequence[int]
+    ) -> dict[str, Any] | _Open:
+        """The values that all stages choose for a cell, unless one cannot tell (yet); the last is the outermost."""
+        if not positions:
             return {}
-        *inner, stage = stages
-        winner = self.decide(name, experiment, arm, axes, inner, stage)
-        if winner is None:
-            return None
+        *inner, place = positions
+        winner = self.decide(name, experiment, arm, axes, place)
+        if isinstance(winner, _Open):
+            return winner
         rest = self.winners(name, experiment, arm, {**axes, **winner}, inner)
-        return None if rest is None else {**rest, **winner}
+        return rest if isinstance(rest, _Open) else {**rest, **winner}
 
     def decide(
-        self,
-        name: str,
-        experiment: Experiment,
-        arm: str,
-        axes: Mapping[str, Any],
-        inner: Sequence[Select],
-        stage: Select,
-    ) -> dict[str, Any] | None:
-        """Score a stage's candidates over the cells that share its `per` keys with this one."""
+        self, name: str, experiment: Experiment, arm: str, axes: Mapping[str, Any], place: int
+    ) -> dict[str, Any] | _Open:
+        """Score a stage's candidates over the cells that share its `per` keys with this one.
+
+        Which stage it is and the values of those keys determine everything else: the candidates, the cells that are
+        scored, and the stages before and after it.
+        """
+        stage = experiment.selections(self.scale)[place]
         own = {"arm": arm, **axes}
-        per = [*own] if stage.per is None else [key for key in stage.per if key in own]
-        key = repr((sorted(stage.over), stage.by, [(k, own[k]) for k in per]))
-        if (name, key) in self.decided:
-            return self.decided[name, key]
-        peers = []
-        for other, cell, layers in self.cells_of(name):
-            if not stage.arms or other in stage.arms:
-                # Seen from inside an outer stage, the outer candidates are axes too.
-                outer = {key: value for key, value in axes.items() if key not in cell}
-                peers.append((other, {**cell, **outer}, [*layers, outer]))
-        peers = [p for p in peers if all({"arm": p[0], **p[1]}[key] == own[key] for key in per)]
-        table: list[dict[str, Any]] = []
-        for candidate in stage.candidates():
-            scores: list[float | None] = []
-            for other, cell, layers in peers:
-                at = {**cell, **candidate}
-                deeper = self.winners(name, experiment, other, at, inner)
-                for seed in stage.seeds.list():
-                    signature = None
-                    if deeper is not None:
-                        values = [*layers, stage.fix, candidate, deeper]
-                        signature = self.add_run(name, experiment, at, values, seed)
-                    depth = len(inner) + 1
-                    made = Cell(name, other, {**cell, **candidate}, seed, signature, depth, False)
-                    if repr(made) not in self.tried:
-                        self.tried.add(repr(made))
-                        self.out.cells.append(made)
-                    scores.append(None if signature is None else self.scores(signature, stage.by))
-            complete = all(score is not None for score in scores)
-            finite = [
-                s if math.isfinite(s) else (-math.inf if stage.mode == "max" else math.inf)
-                for s in scores
-                if s is not None
-            ]
-            table.append({"values": candidate, "score": sum(finite) / len(finite) if complete else None})
-        winner: dict[str, Any] | None = None
-        if all(row["score"] is not None for row in table):
-            best = max if stage.mode == "max" else min
-            winner = best(table, key=lambda row: row["score"])["values"]  # the first of equals
-        self.decided[name, key] = winner
-        self.out.selections.setdefault(name, []).append({
-            "stage": len(inner) + 1, "by": stage.by, "mode": stage.mode,
-            "per": {k: own[k] for k in per}, "candidates": table, "winner": winner,
-        })  # fmt: skip
-        return winner
+        per = {key: own[key] for key in ([*own] if stage.per is None else stage.per) if key in own}
+        memory = (name, place, repr(sorted(per.items())))
+        if memory in self.decided:
+            return self.decided[memory]
+        peers = list(self.peers(name, experiment, place, per))
+        search, stuck = Search(stage), ""
+        config: dict[str, Any] = {}
+
+        def whole(key: str) -> bool:
+            value: Any = config
+            for step in key.split("."):
+                value = value[step]
+            return isinstance(value, int)
+
+        while True:
+            for candidate in search.candidates:
+                if candidate.scores:
+                    continue
+                for other, cell, layers in peers:
+                    at = {**cell, **candidate.values}
+                    inner = [i for i in experiment.positions(self.scale, other) if i < place]
+                    deeper = self.winners(name, experiment, other, at, inner)
+                    for seed in stage.seeds.list():
+                        if isinstance(deeper, _Open) and deeper.why:  # nothing that goes with it stays finite
+                            candidate.scores.append(math.nan)
+                            continue
+                        run: str | _Open = _Open()
+                        if not isinstance(deeper, _Open):
+                            values = [*layers, stage.fix, candidate.values, deeper]
+                            run = self.add_run(experiment, other, at, values, seed)
+                        self.add_cell(Cell(name, other, at, seed, None, len(inner) + 1, False), run)
+                        if isinstance(run, _Open):
+                            stuck = stuck or run.why
+                            candidate.scores.append(None)
+                        else:
+                            config = config or self.out.runs[run].config
+                            candidate.scores.append(self.scores(run, stage.by))
+            if not search.widen(whole):
+                break
+        depth = experiment.positions(self.scale, arm).index(place) + 1
+        winner = search.winner
+        row = {
+            "stage": depth, "by": stage.by, "mode": stage.mode, "per": per,
+            "candidates": search.table(), "winner": None if winner is None else winner.values,
+        }  # fmt: skip
+        if stage.widen:
+            row["on_edge"] = search.on_edge(whole)
+        self.out.selections.setdefault(name, []).append(row)
+        if search.hopeless:
+            group = "".join(f", {key}={value}" for key, value in per.items())
+            stuck = f"{name}: all {len(search.candidates)} candidates diverged (selection {depth} by {stage.by}{group})"
+        found = _Open(stuck) if winner is None else winner.values
+        self.decided[memory] = found
+        return found
+
+    def peers(
+        self, name: str, experiment: Experiment, place: int, per: Mapping[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any], list[compose.Layer]]]:
+        """(arm, place in the study, layers) of all that a stage scores its candidates on.
+
+        Seen from inside later stages, their candidates are axes like any others.
+        """
+        stages = experiment.selections(self.scale)
+        for arm, cell, layers in self.cells_of(name):
+            if place not in experiment.positions(self.scale, arm):
+                continue
+            later = [stages[i].candidates() for i in experiment.positions(self.scale, arm) if i > place]
+            mine: list[list[dict[str, Any]]] = []
+            for candidates in later:
+                kept: list[dict[str, Any]] = []
+                for values in candidates:
+                    fixed = {key: per.get(key, value) for key, value in values.items()}
+                    kept += [] if fixed in kept else [fixed]
+                mine.append(kept)
+            asked = stages[place].per
+            for chosen in itertools.product(*mine):
+                outer = {key: value for values in chosen for key, value in values.items()}
+                at = {"arm": arm, **cell, **outer}
+                if _same({key: at[key] for key in (at if asked is None else asked) if key in at}, per):
+                    yield arm, {**cell, **outer}, [*layers, outer]
+
+
+def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
 
 
 def _numbers(value: Any) -> Any:
@@ -515,7 +656,7 @@ def adhoc_layers(
     cells = [cell for cell in experiment.cells(scale) if cell[0] == arm]
     for axis, level in levels.items():
         known = {cell[1][axis] for cell in cells if axis in cell[1]}
-        cells = [cell for cell in cells if cell[1].get(axis) == level]
+        cells = [cell for cell in cells if axis in cell[1] and same(cell[1][axis], level)]
         if not cells:
             raise unknown(f"level of {axis}" if known else "axis", str(level) if known else axis, map(str, known))
     _, axes, layers = cells[0]
@@ -527,7 +668,7 @@ def adhoc_layers(
             planner.expand(other, study.experiments[other])
         for key, other in experiment.needs.items():
             needed = planner.needed(other, axes, seed)
-            if needed is None:
+            if needed.signature is None:
                 raise UserError(f"experiment {name} needs '{other}', which selects first; use assay reproduce")
-            inputs[key] = needed
+            inputs[key] = needed.signature
     return [*layers, first], inputs

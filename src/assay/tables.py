@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from assay.columns import as_column, level_text
 from assay.cost import Costs
+from assay.errors import UserError
 from assay.records import Record, Store
 from assay.results import Expected, Results
-from assay.study import Cell, Plan, as_column
+from assay.study import Cell, Plan
 
 
 def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
@@ -36,6 +38,7 @@ def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
         selections=plan.selections,
         failures=_failures(plan, store, states),
         facts={**_facts(gathered.provenance), "hours": costs.rows()},
+        axes={cell.experiment: list(cell.axes) for cell in plan.evaluation()},
     )
 
 
@@ -69,7 +72,15 @@ class _Gathered:
         self.values = array("d")
 
     def add(self, keys: dict[str, Any], record: Record) -> None:
-        """Take a record that fills one place of the study."""
+        """Take a record that fills one place of the study.
+
+        Raises:
+            UserError: it measured something that is called like an axis of its experiment.
+        """
+        measured = {"scalar": record.scalars, "unit's column": {key for row in record.units for key in row}}
+        for what, names in measured.items():
+            for name in names & keys.keys():
+                raise UserError(f"{keys['experiment']}: the {what} '{name}' is called like an axis of the experiment")
         owner = len(self.keys)
         self.keys.append(keys)
         self.runs.append({**keys, **record.scalars, "seconds": record.provenance.get("seconds")})
@@ -88,8 +99,14 @@ class _Gathered:
         if not self.units:
             return pl.DataFrame()
         own, run = frame(self.units), frame(self.keys)[self.unit_owner]
-        clash = set(own.columns) & set(run.columns)
-        return run.drop(clash).hstack(own) if clash else run.hstack(own)
+        # An axis of one experiment can be called like a unit's column of another: each row keeps its own.
+        pairs = list(zip(self.units, self.unit_owner, strict=True))
+        both = [
+            _column(name, [row.get(name, self.keys[i].get(name)) for row, i in pairs])
+            for name in own.columns
+            if name in run.columns
+        ]
+        return run.drop(c.name for c in both).hstack(own.with_columns(both))
 
     def curve_table(self) -> pl.DataFrame:
         """One row a point."""
@@ -128,7 +145,7 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, pl.Int64)
     if kinds <= {int, float}:
         return pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64)
-    return pl.Series(name, [None if v is None else str(v) for v in values], pl.String)
+    return pl.Series(name, [None if v is None else level_text(v) for v in values], pl.String)
 
 
 def _expected(plan: Plan, states: Mapping[str, str], store: Store) -> dict[str, Expected]:
@@ -176,13 +193,20 @@ def _facts(provenance: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     if not provenance:
         return {}
     each = provenance.values()
-    commits = sorted({str(p.get("commit")) for p in each})
+    commits = sorted({str(p.get("commit") or "unknown") for p in each})
+    dirty = [p.get("dirty") for p in each]
     return {
         "commits": commits,
-        "dirty": any(bool(p.get("dirty")) for p in each),
-        "versions": next(iter(each)).get("versions", {}),
+        "dirty": True if any(dirty) else None if None in dirty else False,
+        "versions": _versions([p.get("versions", {}) for p in each]),
         "machines": sorted({json.dumps(p.get("machine"), sort_keys=True) for p in each}),
         "core_seconds": round(sum(p.get("seconds", 0.0) * p.get("threads", 1) for p in each), 1),
         "runs": len(each),
         "last": max(str(p.get("finished", "")) for p in each),
     }
+
+
+def _versions(each: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """By library, the version; all of them where runs differ."""
+    names = dict.fromkeys(name for versions in each for name in versions)
+    return {name: ", ".join(sorted({versions[name] for versions in each if name in versions})) for name in names}

@@ -180,7 +180,7 @@ def _meet(place: Place) -> Any:
         if time.monotonic() > until:
             raise ProcessLost(f"the first process has not come within {PATIENCE.total_seconds():.0f} s")
         time.sleep(0.05)
-    address, port = meeting.read_text().split()
+    address, port = meeting.read_text(encoding="utf-8").split()
     return store(address, int(port), place.world, is_master=False, timeout=PATIENCE, wait_for_workers=False)
 
 

@@ -6,7 +6,8 @@ digits of its code digest, and name, tags, configuration, summary and history ar
 `open_run`, `log_row` and `close_run`.
 
 What is sent is an allowlist: the canonical configuration, the curves, the scalars. Git state, code, console output,
-system statistics, host name and requirements are switched off.
+system statistics, host name and requirements are switched off. What W&B hears of the environment is an allowlist, too:
+whether, where and how to send is the user's, what a run is and what it is called is ours.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import orjson
 
 from assay import compose, places
 from assay.errors import RunFailed, UserError
+from assay.provenance import digits_of
 from assay.records import Lock, Record, Store, write_atomically
 from assay.registry import KINDS
 
@@ -41,6 +43,30 @@ PATIENCE = 30.0
 
 SYNC_PATIENCE = 300.0
 """Seconds that `sync` waits for one run's upload."""
+
+USERS = {
+    "whether anything goes out": r"MODE|DISABLED",
+    "where it goes": r"BASE_URL|APP_URL|ENTITY|ORGANIZATION|PROJECT",
+    "as whom": r"API_KEY|IDENTITY_TOKEN_FILE|CREDENTIALS_FILE",
+    "over which line": r"HTTP_TIMEOUT|FILE_PUSHER_TIMEOUT|INSECURE_DISABLE_SSL|HTTPS?_PROXY|LOGIN_TIMEOUT"
+    r"|(X|_)_(PROXIES|EXTRA_HTTP_HEADERS|(FILE_STREAM|FILE_TRANSFER|GRAPHQL)_\w+)",
+    "where the client keeps its own files": r"DIR|CONFIG_DIR|DATA_DIR|CACHE_DIR|ARTIFACT_DIR",
+    "what the client says": r"SILENT|QUIET|DEBUG|CORE_DEBUG|ERROR_REPORTING",
+    "the client's helper process": r"SERVICE|X_EXECUTABLE|(X|_)_SERVICE_WAIT",
+}
+"""The variables (without WANDB_) that W&B may see, by what they are about.
+
+All others would make the run another one than its record is (WANDB_RUN_ID, WANDB_RESUME, WANDB_FORK_FROM; under
+WANDB_SWEEP_ID or WANDB_LAUNCH the client drops the id that it is given), name it otherwise (WANDB_NAME,
+WANDB_RUN_GROUP, WANDB_JOB_TYPE, WANDB_TAGS, WANDB_NOTES), or send what is ours to withhold (WANDB_CONFIG_PATHS,
+WANDB_HOST, WANDB_GIT_COMMIT, WANDB_SAVE_CODE). Every field of the client's settings has its variable, new ones with
+each version, so those that stay are listed and not those that go."""
+
+NOT_SENT = "Fatal error while uploading data"
+"""What the client says, as a warning, when it gives an upload up; the run finishes all the same."""
+
+_said: list[str] = []
+"""What the client said of the run that was opened last."""
 
 _live_is_off = False
 """Set once W&B has failed in this process: no further run of it pays for the same trouble."""
@@ -69,7 +95,7 @@ def project() -> str:
 
 def run_id(signature: str, code: str) -> str:
     """A run's id: the same computation by other code is another run."""
-    return f"{signature}-{code[:6]}"
+    return f"{signature}-{digits_of(code)[:6]}"
 
 
 def identity(store: Store, signature: str, code: str, config: Mapping[str, Any]) -> Identity:
@@ -179,7 +205,7 @@ def prepare(store: Store, plan: Any) -> None:
     if live_mode() is None:
         return
     with contextlib.suppress(Exception):
-        import wandb  # noqa: F401
+        client()
     found = {key: [[p.experiment, p.arm, dict(p.axes)] for p in here] for key, here in _places_of(plan).items()}
     write_atomically(store.folder / "whereabouts.json", orjson.dumps({**_noted(store), **found}))
 
@@ -222,10 +248,10 @@ def open_run(who: Identity, folder: Path, mode: Mode, patience: float) -> Any:
         mode: "online", or "offline" for files that `wandb sync` can send.
         patience: seconds to wait for the server, at the start and at the end.
     """
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # crash reports would carry the machine's name
-    import wandb
-
-    wandb.setup(wandb.Settings(silent=True, show_warnings=False))
+    wandb = client()
+    _said.clear()
+    wandb.setup(wandb.Settings(silent=True, show_warnings=False, sagemaker_disable=True))
+    wandb.termsetup(wandb.Settings(silent=True, show_warnings=False), _Listener())
     if mode == "online" and not wandb.login(prompt=False, verify=False):
         raise UserError("no W&B key on this machine: run `wandb login`, or set WANDB_MODE=offline")
     folder.mkdir(parents=True, exist_ok=True)
@@ -233,9 +259,41 @@ def open_run(who: Identity, folder: Path, mode: Mode, patience: float) -> Any:
         id=who.id, name=who.name, project=who.project, group=who.group, job_type=who.kind, tags=who.tags,
         config=who.config, dir=folder, mode=mode, resume="allow", settings=_settings(patience),
     )  # fmt: skip
+    given = (run.id, run.project, run.settings.mode)
+    if given != (who.id, who.project, mode):
+        run.finish(exit_code=1)
+        raise NotSent(f"asked for the {mode} run {who.project}/{who.id}, it began {given[2]} {given[1]}/{given[0]}")
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
     return run
+
+
+class NotSent(Exception):
+    """W&B has not got what it was given, or not under its id."""
+
+
+class _Listener:
+    """Where W&B's words to the user go while it is silent."""
+
+    def info(self, text: str) -> None:
+        """What needs no one."""
+
+    def warning(self, text: str) -> None:
+        """Keep a warning."""
+        _said.append(text)
+
+    error = warning
+
+
+def client() -> Any:
+    """W&B's package, for a process whose environment says nothing about a run any more."""
+    stays = re.compile(f"WANDB_({'|'.join(USERS.values())})")
+    for name in [name for name in os.environ if name.startswith("WANDB_") and not stays.fullmatch(name)]:
+        del os.environ[name]
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # crash reports would carry the machine's name
+    import wandb
+
+    return wandb
 
 
 def _settings(patience: float) -> Any:
@@ -260,6 +318,7 @@ def _settings(patience: float) -> Any:
         x_disable_stats=True,
         x_disable_machine_info=True,
         x_save_requirements=False,
+        sagemaker_disable=True,
     )
 
 
@@ -269,10 +328,20 @@ def log_row(run: Any, values: Mapping[str, float], step: int) -> None:
 
 
 def close_run(run: Any, scalars: Mapping[str, float] | None) -> None:
-    """Finish a run: with its record's scalars as its summary, or as failed."""
+    """Finish a run: with its record's scalars as its summary, or as failed.
+
+    Raises:
+        NotSent: W&B has not got it all.
+        Exception: what W&B raised, e.g. at a time-out.
+    """
     if scalars is not None:
         run.summary.update(dict(scalars))
     run.finish(exit_code=0 if scalars is not None else 1)
+    lost = next((text for text in _said if NOT_SENT in text), None)
+    if lost is not None:
+        raise NotSent(lost)
+    if run.settings.mode == "offline" and not Path(run.settings.sync_file).exists():
+        raise NotSent("it has written no file")
     shutil.rmtree(run.settings.log_dir, ignore_errors=True)  # its debug log names this machine's folders
 
 
@@ -289,9 +358,28 @@ def history(curves: Mapping[str, Any]) -> list[tuple[int, dict[str, float]]]:
 
 
 def live_mode() -> Mode | None:
-    """Whether runs stream: what WANDB_MODE says, if it says online or offline."""
-    mode = os.environ.get("WANDB_MODE")
-    return "online" if mode == "online" else "offline" if mode == "offline" else None
+    """Whether runs stream: what WANDB_MODE says, in the words of W&B, old ones included."""
+    modes: dict[str | None, Mode] = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline"}
+    return None if switched_off() else modes.get(os.environ.get("WANDB_MODE"))
+
+
+def switched_off() -> str | None:
+    """The variable that switches W&B off, if one does."""
+    if os.environ.get("WANDB_MODE") == "disabled":
+        return "WANDB_MODE"
+    on = os.environ.get("WANDB_DISABLED", "").lower() in ("1", "t", "true", "y", "yes", "on")
+    return "WANDB_DISABLED" if on else None
+
+
+def see_that_it_is_on(else_: str) -> None:
+    """See, where somebody asks for W&B itself, that the environment does not say otherwise.
+
+    Raises:
+        UserError: naming the variable.
+    """
+    off = switched_off()
+    if off:
+        raise UserError(f"{off} is '{os.environ[off]}': unset it {else_}")
 
 
 @contextlib.contextmanager
@@ -326,8 +414,10 @@ def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
 
 def _end(logger: Any, store: Store, signature: str) -> None:
     failed = sys.exc_info()[0] is not None
+    from assay.codes import holds
+
     record = None if failed else store.read(signature)
-    done = record is not None and record.status == "done" and record.code == logger.code
+    done = record is not None and record.status == "done" and holds(record, logger.code)
     try:
         if logger.close(record.scalars if record is not None and done else None) and done:
             _mark_streamed(store, signature, logger.mode, logger.version)
@@ -385,8 +475,8 @@ def sync(
         UserError: no records, or another sync of this paper is at work.
         RunFailed: W&B failed; what was sent until then is marked.
     """
-    if os.environ.get("WANDB_MODE") == "disabled" and not offline:
-        raise UserError("WANDB_MODE is 'disabled': unset it to send records, or write files with --offline")
+    if not offline:
+        see_that_it_is_on("to send records, or write files with --offline")
     mode: Mode = "offline" if offline or live_mode() == "offline" else "online"
     sent = skipped = 0
     try:

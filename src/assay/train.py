@@ -15,8 +15,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from assay.entry import last_word, leave_after, listen
+
+if __name__ == "__main__":
+    listen()  # the imports below take seconds
+
 from assay import compose
-from assay.entry import leave_after
 from assay.errors import UserError, unknown
 from assay.registry import KINDS
 from assay.study import SCALES, Study, adhoc_layers
@@ -36,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         guard(words)
         _launch(words)
     except UserError as error:
-        print(f"assay.train: {error}", file=sys.stderr)
+        last_word(f"assay.train: {error}")
         raise SystemExit(error.exit_code) from None
 
 
@@ -208,7 +212,7 @@ def _launch(words: list[str]) -> None:
         try:
             run_and_tell(config, chosen if chosen not in (None, "null") else None)
         except UserError as error:  # Hydra would print it as a crash of the app
-            print(f"assay.train: {error}", file=sys.stderr)
+            last_word(f"assay.train: {error}")
             raise SystemExit(error.exit_code) from None
 
     flags = [word for word in plain if "=" not in word]  # argparse wants them before all overrides
@@ -219,7 +223,10 @@ def _launch(words: list[str]) -> None:
 def run_and_tell(config: dict[str, Any], paper: str | None) -> None:
     """Do one run in the foreground, show how it goes, what came out and how to repeat it."""
     from assay.foreground import run_here
+    from assay.reproduce import check_paper_is_sound
 
+    if paper is not None:
+        check_paper_is_sound(paper)
     code = run_here(config, paper)
     if code:
         raise SystemExit(code)

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 
 from assay import compose
+from assay.data.base import Data
 from assay.errors import DataMissing
 from assay.lightning import pl
-from assay.module import Block, Budget, PaperModule
+from assay.module import Block, PaperModule
 from assay.records import Store
 from assay.registry import KINDS
 from assay.seeds import Seeds
@@ -60,7 +61,8 @@ def full_size(config: Mapping[str, Any]) -> int | None:
     """Parameters of the full-size model, built on the meta device; None for a run without one."""
     if "model" not in config or "data" not in config:
         return None
-    data = _data(config)
+    data: Data = KINDS["data"].build(config["data"])
+    _load(data, Seeds(config["seed"]))
     with torch.device("meta"):
         model = KINDS["model"].build(config["model"])(data.inputs, data.outputs)
     return sum(p.numel() for p in model.parameters())
@@ -242,10 +244,10 @@ class _Clock(pl.Callback):
         self.data = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        from assay import runner
+        from assay.run.build import move_data
 
         before = torch.cuda.memory_allocated()
-        runner.move_data(pl_module)
+        move_data(pl_module)
         self.data = torch.cuda.memory_allocated() - before
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
@@ -270,27 +272,16 @@ def _now(module: Any) -> float:
 
 
 def _built(config: Mapping[str, Any], store: Store, folder: Path, samples: int = SAMPLES) -> PaperModule:
-    from assay.runner import input_folder
+    from assay.run.build import build
 
-    module: PaperModule = KINDS["module"].build(config["module"])
-    built = {kind: KINDS[kind].build(config[kind]) for kind in module.takes if kind != "data"}
-    if "data" in module.takes:
-        built["data"] = _data(config, samples)
-    inputs = {name: input_folder(name, needed, store, folder) for name, needed in config.get("inputs", {}).items()}
-    module.attach(Seeds(config["seed"]), Budget(**config["budget"]), built, inputs, config["trainer"].get("clip_norm"))
-    module.build()
-    if config["trainer"]["precision"] == "64":
-        module.double()
-    return module
+    return build(config, store, folder, load=lambda data, seeds: _load(data, seeds, samples))
 
 
-def _data(config: Mapping[str, Any], samples: int = SAMPLES) -> Any:
-    """The configuration's data, made up where the set is not on this machine (ASSAY_OFFLINE forbids fetching)."""
-    data, seeds = KINDS["data"].build(config["data"]), Seeds(config["seed"])
+def _load(data: Data, seeds: Seeds, samples: int = SAMPLES) -> None:
+    """Load data, made up where the set is not on this machine (ASSAY_OFFLINE forbids fetching)."""
     try:
         data.load(seeds)
     except DataMissing:
         if not hasattr(data, "synthetic"):
             raise
         data.synthetic(seeds, samples)
-    return data

@@ -33,7 +33,8 @@ class Watch:
 
     def __init__(self, session: Session, now: Callable[[], float] = time.monotonic) -> None:
         self.session, self.now = session, now
-        self.plan = session.plan()
+        self.plan = session.whole()
+        self.others = session.store.signatures() - set(self.plan.runs)
         self.states: dict[str, str] = {}
         self.busy = 0
         self.verdicts: dict[str, Any] = {}
@@ -42,8 +43,10 @@ class Watch:
     def look(self) -> bool:
         """Look at the records; judge and draw if there are new ones. Returns whether the verdicts were made anew."""
         states = self.session.states(self.plan)
-        if self.plan.blocked and states != self.states:
-            self.plan = self.session.plan()  # a selection may have been decided
+        others = self.session.store.signatures() - set(self.plan.runs)
+        if (self.plan.blocked and states != self.states) or others != self.others:
+            self.plan = self.session.whole()  # a selection may have been decided, a further look begun
+            self.others = self.session.store.signatures() - set(self.plan.runs)
             states = self.session.states(self.plan)
         self.busy = len(running(self.session, self.plan))
         changed = states != self.states or not self.verdicts
@@ -68,9 +71,10 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to run and no one is at work."""
+        """Whether nothing can run and no one is at work; what waits for a failed run, or for no winner, cannot."""
         left = sum(state not in ("done", "failed") for state in self.states.values())
-        return not self.plan.blocked and not left and not self.busy
+        waiting = "failed" not in self.states.values() and any(not cell.dead_end for cell in self.plan.blocked)
+        return not waiting and not left and not self.busy
 
     def line(self) -> str:
         """The state in one line."""

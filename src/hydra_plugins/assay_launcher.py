@@ -3,7 +3,6 @@
 A thin door: the jobs of a multirun become an ad-hoc plan, which goes the same way as a paper's sweep.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,13 +47,14 @@ class AssayLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; exits with 1 if any failed, 130 if interrupted, 2 with one line if a job cannot be."""
         from assay import adhoc
+        from assay.entry import last_word
         from assay.errors import UserError
 
         jobs = [[word.lstrip("+") for word in job] for job in job_overrides]
         try:
             code = adhoc.run_jobs(jobs, kind=self.kind, workers=self.workers, profile=self.profile)
         except UserError as error:  # Hydra would print it as a crash of the app
-            print(f"assay.train: {error}", file=sys.stderr)
+            last_word(f"assay.train: {error}")
             raise SystemExit(error.exit_code) from None
         if code:
             raise SystemExit(code)

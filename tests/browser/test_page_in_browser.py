@@ -4,7 +4,7 @@ import re
 
 import pytest
 from looking import DARK, PHONE, is_at, is_titled, violations
-from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
+from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results, rules
 
 from assay.judging import judge
 from assay.report import page as pages
@@ -45,11 +45,29 @@ def open_first(tab):
 
 def test_it_opens_and_shows_the_verdicts(tab):
     is_titled(tab, "made_up, desk scale: A made-up paper")
-    assert tab.locator(".verdict-line").inner_text() == "3 of 7 claims reproduced"
+    assert tab.locator(".verdict-line").inner_text() == "3 of 7 claims reproduced at desk scale"
     assert tab.locator(".tiles a").count() == 7
     assert tab.locator("figure svg.figure").count() == 2
     assert rows(tab).count() == 50
     assert tab.locator("#where").inner_text() == "1–50 of 113"
+
+
+def test_every_rule_of_judgement_fits_a_phone_and_axe(visit, tmp_path):
+    """Margins, gates, looks, errors, warnings, machines: what few papers have all stands on one page."""
+    results = make_results(seeds=range(1, 11))
+    verdicts = judge(results, *rules(), stands_for="20 epochs of Fashion-MNIST for ImageNet")
+    path = tmp_path / "rules.html"
+    path.write_text(
+        pages.html(results, verdicts, [], details=make_details(results), outdated=["box/lion"] * 12), encoding="utf-8"
+    )
+    tab = visit(path.as_uri(), **PHONE)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.locator(".warnings li").count() == 3
+    assert violations(tab) == []
+    limit, edge = (tab.locator(f"[id='check-margin'] .{kind}").first.bounding_box()["x"] for kind in ("limit", "edge"))
+    assert limit < edge
+    tab.locator("[id='check-held back']").get_by_role("link", name="check learns").click()
+    is_at(tab, "#check-learns")
 
 
 def test_search_filters_and_says_how_many_are_left(tab):
@@ -239,9 +257,12 @@ def test_no_text_is_run(visit, base):
 
 def test_the_policy_stops_what_the_template_would_let_through(site, browser, tmp_path):
     """Were a text not escaped, the page's own policy would still refuse to run it and to fetch for it."""
-    content = (site / WHERE).read_text()
+    content = (site / WHERE).read_text(encoding="utf-8")
     broken = tmp_path / "broken.html"
-    broken.write_text(content.replace("A made-up paper</h1>", f"{EVIL}<img src='https://example.invalid/x.png'></h1>"))
+    broken.write_text(
+        content.replace("A made-up paper</h1>", f"{EVIL}<img src='https://example.invalid/x.png'></h1>"),
+        encoding="utf-8",
+    )
     context = browser.new_context()
     stopped, tab = {}, context.new_page()
     tab.on("requestfailed", lambda request: stopped.setdefault(request.url, request.failure))
@@ -259,7 +280,7 @@ def test_few_rows_are_made_however_many_runs_there_are(visit, tmp_path):
     results = make_results(seeds=range(1, 42))
     text = pages.html(results, judge(results, *claims_and_checks()), FIGURES, details=make_details(results))
     path = tmp_path / "many.html"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     tab = visit(path.as_uri())
     assert tab.locator("#where").inner_text() == "1–50 of 575"
     assert rows(tab).count() == 50

@@ -118,7 +118,7 @@ class Checkout:
 
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", *words], cwd=self.root, env={**self.env, **more}, text=True,
+            [sys.executable, "-m", *words], cwd=self.root, env={**self.env, **more}, encoding="utf-8",
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
@@ -131,7 +131,7 @@ class Checkout:
         return self.run("assay", "reproduce", paper, "--scale", scale, "--workers", "2", *words)
 
     def verdicts(self, paper: str, scale: str = "desk") -> dict:
-        return json.loads((self.root / "reports" / paper / scale / "verdicts.json").read_text())
+        return json.loads((self.root / "reports" / paper / scale / "verdicts.json").read_text(encoding="utf-8"))
 
     def records(self, paper: str) -> dict[str, Path]:
         return {path.stem: path for path in (self.root / "outputs" / paper / "records").glob("*.jsonl")}
@@ -142,9 +142,9 @@ class Checkout:
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.root / file
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert old in text
-        path.write_text(text.replace(old, new, 1))
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def make_checkout(root: Path) -> Checkout:
@@ -152,16 +152,18 @@ def make_checkout(root: Path) -> Checkout:
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "conf" / "config.yaml", root / "conf")
     (root / "papers").mkdir()
-    (root / "papers" / "__init__.py").write_text('"""Made-up papers."""\n')
-    (root / "papers" / "catalogue.yaml").write_text((ROOT / "papers" / "catalogue.yaml").read_text())
+    (root / "papers" / "__init__.py").write_text('"""Made-up papers."""\n', encoding="utf-8")
+    (root / "papers" / "catalogue.yaml").write_text(
+        (ROOT / "papers" / "catalogue.yaml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     (root / "conf" / "paper").mkdir()
     for slug in ("walk_one", "walk_two"):
         folder = root / "papers" / slug
         folder.mkdir()
-        (folder / "__init__.py").write_text('"""A made-up paper."""\n')
-        (folder / "module.py").write_text(MODULE.replace("{slug}", slug))
-        (folder / "claims.py").write_text(CLAIMS)
-        (root / "conf" / "paper" / f"{slug}.yaml").write_text(CONFIG.format(slug=slug))
+        (folder / "__init__.py").write_text('"""A made-up paper."""\n', encoding="utf-8")
+        (folder / "module.py").write_text(MODULE.replace("{slug}", slug), encoding="utf-8")
+        (folder / "claims.py").write_text(CLAIMS, encoding="utf-8")
+        (root / "conf" / "paper" / f"{slug}.yaml").write_text(CONFIG.format(slug=slug), encoding="utf-8")
     return Checkout(root)
 
 

@@ -50,7 +50,7 @@ def test_a_killed_worker_costs_no_run(checkout):
 def children_of(pid: int) -> list[int]:
     from pathlib import Path
 
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(checkout):
@@ -79,7 +79,7 @@ def test_failures_are_recorded_with_their_class_and_stop_nobody(checkout):
     assert result.returncode == 1
     assert "3 runs failed" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    page = (checkout.root / "reports/walk_one/paper/index.html").read_text()
+    page = (checkout.root / "reports/walk_one/paper/index.html").read_text(encoding="utf-8")
     for text in ("the walk left the numbers", "nan", "oom", "code"):
         assert text in page
     assert "<script>alert(1)</script>" not in page
@@ -132,9 +132,14 @@ def test_what_makes_records_stale_and_what_does_not(checkout):
 def test_a_part_that_moves_keeps_its_records(checkout):
     assert checkout.reproduce("walk_one", "smoke").returncode == 0
     module = checkout.root / "papers/walk_one/module.py"
-    (checkout.root / "papers/walk_one/walking.py").write_text(module.read_text())
-    module.write_text('"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk\n\n__all__ = ["Walk"]\n')
-    module.write_text('"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk as Walk\n')
+    (checkout.root / "papers/walk_one/walking.py").write_text(module.read_text(encoding="utf-8"), encoding="utf-8")
+    module.write_text(
+        '"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk\n\n__all__ = ["Walk"]\n',
+        encoding="utf-8",
+    )
+    module.write_text(
+        '"""The walk has moved."""\n\nfrom papers.walk_one.walking import Walk as Walk\n', encoding="utf-8"
+    )
     assert checkout.states("walk_one", "smoke") == {"done": 2}
 
 

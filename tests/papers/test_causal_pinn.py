@@ -261,7 +261,7 @@ def test_profiles_and_fields_are_units():
     module = run(built(small(), steps=4, eps=[0.0], profiles=[0, 4], field=[3, 4]))
     slices = [unit for unit in module.units if "loss" in unit]
     field = [unit for unit in module.units if "reference" in unit]
-    assert len(slices) == 12 and len(field) == 12 and {unit["step"] for unit in slices} == {0, 4}
+    assert len(slices) == 12 and len(field) == 12 and {unit["at_step"] for unit in slices} == {0, 4}
     assert -1 <= module.scalars["rate/spearman_4"] <= 1
     rate = slices[0]["rate"]
     point = module.collocation(0)[:8]

@@ -296,6 +296,12 @@ def test_standard_errors_and_falling_errors():
     assert z.value == pytest.approx(0.02 / (0.01 / math.sqrt(3)))
 
 
+def test_seeds_that_differ_by_rounding_have_no_standard_error():
+    rows = [{"seed": s, "signature": str(s), "module.dt": 0.2, "theta/mstde/1": 0.1 + s - s} for s in (1, 2, 3, 5, 9)]
+    (z,) = claims.standard_errors(claims.theta("brownian", "mstde", 1, module__dt=0.2), 0.3)(fake(rows, "brownian"))
+    assert math.isnan(z.value)
+
+
 def test_pooled_solutions_add_the_equations_of_seeds():
     module, other = run(estimate()), run(estimate(seed=2))
     rows = [

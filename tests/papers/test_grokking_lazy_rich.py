@@ -309,18 +309,21 @@ def test_evaluations_fall_on_their_steps_and_survive_an_interruption():
 
 
 def test_norms_are_read_at_the_crossings():
-    module = modular(steps=1000, every=250)
-    module.history[:, 0] = torch.tensor([0.0, 0.8, 1.0, 1.0, 1.0])
-    module.history[:, 2] = torch.tensor([0.0, 0.0, 0.0, 0.9, 1.0])
-    module.history[:, 4] = torch.tensor([10.0, 12.0, 14.0, 15.0, 16.0])
-    module.finish()
+    def finished(test):
+        module = modular(steps=1000, every=250)
+        module.history[:, 0] = torch.tensor([0.0, 0.8, 1.0, 1.0, 1.0])
+        module.history[:, 2] = torch.tensor(test)
+        module.history[:, 4] = torch.tensor([10.0, 12.0, 14.0, 15.0, 16.0])
+        module.finish()
+        return module
+
+    module = finished([0.0, 0.0, 0.0, 0.9, 1.0])
     assert module.scalars["crossing/train"] == pytest.approx(250 * math.sqrt(2))
     assert module.scalars["crossing/test"] == pytest.approx(750)
     assert module.scalars["crossing/ratio"] == pytest.approx(3 / math.sqrt(2))
     assert module.scalars["weights/growth_at_test"] == pytest.approx(1.5)
     assert module.scalars["weights/growth_between"] == pytest.approx(15 / 13)
-    module.history[:, 2] = 0.5
-    module.finish()
+    module = finished([0.5] * 5)
     assert module.scalars["crossing/test"] == 1000
     assert module.scalars["crossing/censored"] == 1
     assert math.isnan(module.scalars["weights/growth_at_test"])

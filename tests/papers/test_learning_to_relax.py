@@ -10,6 +10,7 @@ import torch
 from plain import run
 
 from assay.bandits import ChebCB, Fixed, Oracle, TsallisINF, TsallisINFBins, TsallisINFCode
+from assay.bandits.tsallis_inf import probabilities
 from assay.errors import UserError
 from assay.module import Budget
 from assay.report.figures import MissingData, collect
@@ -19,7 +20,7 @@ from assay.seeds import Seeds
 from assay.solvers.pcg import ssor_pcg
 from assay.solvers.problems import poisson2d
 from assay.solvers.sor import jacobi_radius, optimal_omega, sor
-from papers.learning_to_relax import claims, figures
+from papers.learning_to_relax import claims, exact, figures
 from papers.learning_to_relax.bounds import Bounds, Surrogate, defect_matrix
 from papers.learning_to_relax.data import BETA, SHIFTS, ShiftedPoisson
 from papers.learning_to_relax.heat import Heat
@@ -90,6 +91,23 @@ def made(tmp_path_factory):
 
 
 # -- exact checks ---------------------------------------------------------------------------------------------------
+
+
+def test_the_reference_minimiser_does_not_hang_on_the_last_bit():
+    """Rows early in a run: most arms unseen. Relative changes of 1e-12 are what another processor makes of a sum."""
+    k, generator = np.where(np.arange(20) % 3 == 0, np.linspace(10, 44, 20), 0.0), np.random.default_rng(0)
+    for _ in range(40):
+        near = k * (1 + 1e-12 * generator.standard_normal(20))
+        p, _ = probabilities(near, 0.63, float(near.min() - 2 / 0.63))
+        assert np.abs(p - exact._simplex_minimum(near, 0.63)).max() < 1e-7
+
+
+def test_a_reference_that_was_not_found_is_not_a_number(monkeypatch):
+    monkeypatch.setattr(exact, "_states", lambda: [(t, np.arange(20.0), 0.5) for t in (1, 10)])
+    assert exact.newton()["minimiser_error"] < 1e-7
+    found = iter([np.full(20, np.nan), np.full(20, 1 / 20)])
+    monkeypatch.setattr(exact, "_simplex_minimum", lambda k, eta: next(found))
+    assert np.isnan(exact.newton()["minimiser_error"])
 
 
 # -- streams, tables, bounds ----------------------------------------------------------------------------------------
@@ -281,15 +299,16 @@ def test_baselines_without_seeds_are_compared_with_every_seed():
     results = Results("learning_to_relax", "desk", frame, pl.DataFrame(), pl.DataFrame())
     condition = claims.fewer("cheb_cb", "fixed_1_0")
     assert [v.value for v in condition.measure(results)] == [-110, -90]
-    best = claims.against(claims.heat_total("heat", "cheb_cb"), claims.best_fixed, ratio=True)(results)
+    best = (claims.total("cheb_cb") / claims.fixed(claims.FIXED))(results)
     assert [v.value for v in best] == [0.9, 1.1]
-    assert best[0].runs == ("heatcheb_cb1", "heat_fixedfixed_1_31")
+    assert set(best[0].runs) == {"heatcheb_cb1", "heat_fixedfixed_1_01", "heat_fixedfixed_1_31"}
     assert claims.fewer("cheb_cb", "fixed_1_5").measure(results) == []
     clock = frame.with_columns(
         pl.lit(1.0).alias("time/learner_s"), (pl.col("iterations/total") / 10 - 1).alias("time/solver_s")
     )
     timed = Results("learning_to_relax", "desk", clock, pl.DataFrame(), pl.DataFrame())
-    assert [v.value for v in claims.speedup("cheb_cb")(timed)] == [pytest.approx(200 / 90), pytest.approx(200 / 110)]
+    speedup = claims.seconds(claims.fixed, "fixed_1_0") / claims.seconds(claims.total, "cheb_cb")
+    assert [v.value for v in speedup(timed)] == [pytest.approx(200 / 90), pytest.approx(200 / 110)]
 
 
 @pytest.mark.parametrize("spec", collect(figures), ids=lambda spec: spec.id)

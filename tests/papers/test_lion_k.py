@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay import compose, runner
+from assay import compose
 from assay.errors import UserError
 from assay.models import MLP
 from assay.module import Budget
@@ -18,6 +18,7 @@ from assay.optimizers import SGD, AdamW, LionK, kappas
 from assay.optimizers.kappas import L1, Huber, Relativistic, Soft
 from assay.registry import KINDS
 from assay.results import Results
+from assay.run.build import build
 from assay.schedules import Constant, Cosine
 from assay.seeds import Seeds
 from assay.study import Study
@@ -381,7 +382,8 @@ def test_slope_of_a_power_law():
         {"experiment": "steps", "seed": 1, "optimizer.lr": lr, "gap/second_half": 3 * lr**1.7}
         for lr in (0.1, 0.03, 0.01)
     ]
-    assert [value.value for value in claims.slope(table(rows))] == [pytest.approx(1.7)]
+    (check,) = (one for one in claims.CHECKS if one.id == "7")
+    assert [value.value for value in check.measures[0](table(rows))] == [pytest.approx(1.7)]
 
 
 def test_every_claim_but_those_of_other_scales_has_a_check():
@@ -394,5 +396,5 @@ def test_every_claim_but_those_of_other_scales_has_a_check():
 def test_the_same_configuration_gives_the_same_numbers():
     config = next(config for name, _, _, config in cells("smoke") if name == "ridge")
     config["budget"]["steps"] = 50
-    runs = [run(runner.build(config)) for _ in range(2)]
+    runs = [run(build(config)) for _ in range(2)]
     assert runs[0].units == runs[1].units and len(runs[0].units) == 20

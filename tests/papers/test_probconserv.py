@@ -1,8 +1,5 @@
 """The method: updates and their limits, the loss of both arms, draws, cones, and what a run records."""
 
-import math
-
-import polars as pl
 import pytest
 import torch
 from plain import run
@@ -13,10 +10,9 @@ from assay.metrics.conservation import conservation_error, trapezoid_weights
 from assay.module import Budget
 from assay.optimizers import Adam
 from assay.registry import KINDS
-from assay.results import Results
 from assay.schedules import Constant
 from assay.seeds import Seeds
-from papers.probconserv import claims, update
+from papers.probconserv import update
 from papers.probconserv.module import GaussianProcess, Grid, Train, draws
 from papers.probconserv.update import METHODS, Gaussian
 
@@ -218,15 +214,3 @@ def test_other_data_are_refused():
 def test_profiles_need_a_jump():
     with pytest.raises(UserError, match="jump"):
         attached(small(profiles=True), member="pme", parameters=[6.0])
-
-
-def test_ratios_are_paired():
-    rows = [
-        {"experiment": "methods", "arm": arm, "seed": seed, "signature": f"{arm}{seed}", "registered": True, "unit": "0",
-         "method": method, "data.member": "pme", "parameter": 6.0, "inside": 1.0, "ce_abs": value * seed}
-        for arm, method, value in (("plain", "step1", 2.0), ("softc", "softc", 3.0))
-        for seed in (1, 2)
-    ]  # fmt: skip
-    results = Results("probconserv", "desk", pl.DataFrame(), pl.DataFrame(rows), pl.DataFrame())
-    values = claims.ratio(claims.of("ce_abs", "softc", "pme"), claims.of("ce_abs", "step1", "pme"))(results)
-    assert [v.value for v in values] == [1.5, 1.5] and math.isfinite(values[0].value)

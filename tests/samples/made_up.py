@@ -16,10 +16,12 @@ from assay.claims import (
     Count,
     Exact,
     Interval,
+    Mean,
     Report,
     above,
     at_least,
     at_most,
+    below,
     between,
     difference,
     exact,
@@ -213,6 +215,58 @@ def claims_and_checks(text=""):
         ),
     ]  # fmt: skip
     return claims, checks
+
+
+def rules(text=""):
+    """A claim and checks that show each rule of judgement once, among them one that cannot be judged."""
+    lion, sgd = f"lion{text}", f"sgd{text}"
+    accuracy = lambda arm, **more: scalar("box", "test/accuracy", arm, **more)  # noqa: E731
+    by_decay = {"group": "optimizer.weight_decay"}
+    lead = accuracy(lion, **by_decay) - accuracy(sgd, **by_decay)
+    first = accuracy(lion, optimizer__weight_decay=1.0)
+    claims = [Claim("C1", f"Rules are kept{text}", "Sec. 1"), Claim("C2", "Nothing serves it but a gate", "Sec. 2")]
+    kinds = {
+        "any": Interval(lead, above(0.05), name="lead", groups="any"),
+        "two": Interval(lead, above(0.0), name="lead", groups=2),
+        "some": Interval(accuracy(lion, **by_decay), above(0.87), name="accuracy", groups=(1, 3)),
+        "refuted": Interval(accuracy(lion, **by_decay), above(0.95), name="accuracy", groups=(3, 2)),
+        "margin": Interval(first, at_least(0.876), name="accuracy", margin=0.02),
+        "mean alone": Interval(first, at_least(0.87), name="accuracy", margin=math.inf),
+        "against": Interval(lead, above(0.2), name="lead", against=below(0.1)),
+        "between": Interval(first, between(0.8775, 0.8785), name="accuracy", level=0.1),
+        "missing": Interval((first - 0.876).log(), below(0.0), name="log excess", missing=0.5),
+        "undefined": Interval((first - 0.876).log(), below(0.0), name="log excess"),
+        "pooled": Interval(lead, above(0.05), name="lead", pool=True),
+        "nested": Interval(unit("qp", "gap", lion), at_most(0.01), name="gap", clusters=True),
+        "every seed": Count([accuracy(lion) >= 0.85]),
+        "most seeds": Count([accuracy(lion) >= 0.858, scalar("box", "test/loss", lion) <= 1.0], need=4),
+        "few seeds": Count([accuracy(lion) >= 0.95], need=0.8),
+        "nearly": Count([accuracy(lion) >= 0.861]),
+        "few, against": Count([accuracy(lion) >= 0.861], need=5, against=2),
+        "problems": Count([unit("qp", "gap", lion) <= 1.5e-4], need=0.9, undecided=[unit("qp", "gap", lion) <= 4e-4]),
+        "in some group": Count([accuracy(lion, **by_decay) >= 0.86], groups="any"),
+        "exact": Exact([exact("1", "conjugate") <= 1e-6, exact("2", "increase").equals(0.0)]),
+    }  # fmt: skip
+    checks = [Check(id, f"rule: {id}{text}", ["C1"], kind) for id, kind in kinds.items()]
+    gate = Check("learns", "The mean accuracy is above 0.9", ["C2"], Mean(accuracy(lion), above(0.9), "accuracy"))
+    levels = Check(
+        "levels", "At each decay the mean accuracy is at least 0.86", [],
+        Mean(accuracy(lion, **by_decay), at_least(0.86), "accuracy"),
+    )  # fmt: skip
+    checks += [
+        gate,
+        levels,
+        Check("held back", "Lion leads, where it learns", ["C1"], kinds["two"], gate=["learns"]),
+        Check("level by level", "Lion leads, where it learns", ["C1"],
+              Interval(lead, above(0.0), name="lead", groups=2), gate_each="levels"),
+        Check("broken", f"A check with a mistake{text}", ["C1"], Count([Condition(broken, at_least(0), "x")]), experiment="box"),
+        Check("code", "The code does what its equations say", [], Exact([exact("1", "conjugate") <= 1e-12])),
+    ]  # fmt: skip
+    return claims, checks
+
+
+def broken(results):
+    raise KeyError("no such column")
 
 
 @figure("loss", title="Lion falls fastest", alt="Training loss against steps for three optimizers.", after="Fig. 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,16 +40,27 @@ class Cluster:
     def script(self, *words: str) -> subprocess.CompletedProcess[str]:
         command, *rest = words
         return subprocess.run(
-            ["bash", str(SCRIPT), command, str(self.folder), *rest], env=self.env, text=True, capture_output=True, timeout=120
+            ["bash", str(SCRIPT), command, str(self.folder), *rest], env=self.env, encoding="utf-8", capture_output=True, timeout=120
         )  # fmt: skip
 
     def ask(self, *words: str) -> str:
-        return subprocess.run(words, env=self.env, text=True, capture_output=True, timeout=60, check=True).stdout
+        return subprocess.run(words, env=self.env, encoding="utf-8", capture_output=True, timeout=60, check=True).stdout
 
     def tasks(self, state: str = "", partition: str = "low") -> list[str]:
         """Ids of the tasks in the queue."""
         words = ["squeue", "-h", "-r", "-p", partition, "-o", "%i", *(["-t", state] if state else [])]
         return self.ask(*words).split()
+
+    def ended(self, task: str) -> str:
+        """What the controller tells of a task once it has ended; its records are there before that."""
+        told = [""]
+
+        def over() -> bool:
+            told[0] = self.ask("scontrol", "-o", "show", "job", task)
+            return not re.search(r"JobState=(PENDING|CONFIGURING|RUNNING|COMPLETING)", told[0])
+
+        wait_for(over)
+        return told[0]
 
     def empty(self) -> None:
         """Cancel whatever is there and wait until the nodes are free."""
@@ -93,17 +105,17 @@ class Site(Checkout):
         """Write a profile; values replace the defaults of the tests."""
         folder = self.root / "slurm" / "profiles"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**PROFILE, **values}))
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**PROFILE, **values}), encoding="utf-8")
 
     def walks(self, runs: int, nap: float, steps: int, **more) -> None:
         """Make the desk scale of the made-up paper an even number of runs, each of some naps."""
         path = self.root / "conf" / "paper" / "walk_one.yaml"
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         walk = content["experiments"]["walk"]
         walk["fix"] = {"module": "walk_one/walk", "budget.steps": steps}
         walk["scales"]["desk"] = {"fix": {"module.nap": nap}, "seeds": {"first": 1, "n": runs // 2}}
         walk.update(more)
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def slurm(self, *words: str, paper: str = "walk_one", scale: str = "desk", **more: str):
         return self.run("assay", "reproduce", paper, "--scale", scale, "--launcher", "slurm", *words, **more)
@@ -118,12 +130,13 @@ class Site(Checkout):
         lines = [
             line
             for path in sorted((self.sweep(name) / "notes").glob("*.jsonl"))
-            for line in path.read_text().splitlines()
+            for line in path.read_text(encoding="utf-8").splitlines()
         ]
         return sorted((json.loads(line) for line in lines), key=lambda note: note["t"])
 
     def computed(self, name: str = "walk_one-desk") -> Counter[str]:
-        """How often each run was computed to its end."""
+        """How often each run was computed to its end; a task notes that after it has written the record."""
+        wait_for(lambda: not self.cluster.ask("squeue", "-h"))
         return Counter(note["end"] for note in self.notes(name) if note.get("state") == "done")
 
     def checkpoints(self) -> list[Path]:

@@ -30,21 +30,22 @@ def test_sacct_counts_what_was_held(accounted):
     result = accounted.slurm()
     assert result.returncode == 0, result.stderr
 
-    def told():
-        return accounted.run("assay", "status", "walk_one-desk").stdout
+    def hours():
+        text = accounted.run("assay", "status", "walk_one-desk").stdout
+        found = re.search(r"cost: ([\d.e-]+) CPU-hours \(from sacct\)", text)
+        return float(found.group(1)) if found else 0.0
 
-    wait_for(lambda: "(from sacct)" in told())
-    hours = float(re.search(r"cost: ([\d.e-]+) CPU-hours", told()).group(1))
-    # Two tasks of two CPUs, each at least as long as its runs in sequence; start-up comes on top.
-    assert hours > 2 * 2 * 2 / 3600
-    page = (accounted.root / "reports/walk_one/desk/index.html").read_text()
+    # Two tasks of two CPUs, each at least as long as its runs in sequence; start-up comes on top. The accounting hears
+    # of each when it has ended.
+    wait_for(lambda: hours() > 2 * 2 * 2 / 3600)
+    page = (accounted.root / "reports/walk_one/desk/index.html").read_text(encoding="utf-8")
     assert "CPU-hours" in page
 
 
 def test_runs_do_not_see_the_job_that_they_are_in(site):
     path = site.root / "papers/walk_one/module.py"
-    text = path.read_text()
-    path.write_text(text[: text.index("\n    def finish(self):")] + SEEN)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: text.index("\n    def finish(self):")] + SEEN, encoding="utf-8")
     result = site.slurm(scale="smoke")
     assert result.returncode == 0, result.stderr
     assert [scalars["slurm"] for _, scalars, _, _ in numbers(site).values()] == [0.0, 0.0]

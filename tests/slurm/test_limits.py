@@ -33,10 +33,10 @@ def test_a_run_over_its_limit_resumes_and_finishes(site):
     site.edit("papers/walk_one/module.py", "    def advance(", RESUMED + "    def advance(")
     result = site.slurm()
     assert result.returncode == 0, result.stderr
+    assert set(site.computed().values()) == {1}
     notes = site.notes()
     assert any(note.get("stop") == "timeout" for note in notes)
     assert len([note for note in notes if "begin" in note]) >= 2
-    assert set(site.computed().values()) == {1}
     assert len(site.records("walk_one")) == 2
 
 
@@ -59,7 +59,7 @@ def test_failing_runs_in_a_packed_task_stop_nobody(site):
     rows = site.rows("walk_one-paper")
     assert sorted(row["state"] for row in rows) == ["done", "failed", "failed", "failed"]
     assert len({row["task"] for row in rows}) == 1
-    job = site.cluster.ask("scontrol", "-o", "show", "job", rows[0]["task"])
+    job = site.cluster.ended(rows[0]["task"])
     assert "JobState=FAILED" in job and "ExitCode=1:0" in job
 
 
@@ -70,7 +70,7 @@ def test_memory_grows_where_it_was_too_little(site):
     import json
 
     name = next(path.name for path in (site.root / "outputs" / "sweeps").glob("walk_one-paper-*"))
-    jobs = [json.loads(path.read_text()) for path in sorted((site.sweep(name) / "jobs").glob("*.json"))]
+    jobs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((site.sweep(name) / "jobs").glob("*.json"))]
     assert [(job["limits"]["memory_gb"], job["limits"]["side"], len(job["runs"])) for job in jobs] == [
         (4, 2, 4),
         (4, 1, 1),

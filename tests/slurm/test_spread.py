@@ -65,9 +65,11 @@ experiments:
 @pytest.fixture
 def spread(site):
     def prepare(nap: float):
-        (site.root / "papers/walk_one/module.py").write_text(MODULE)
-        (site.root / "papers/walk_one/claims.py").write_text('"""None."""\n\nCLAIMS = []\nCHECKS = []\n')
-        (site.root / "conf/paper/walk_one.yaml").write_text(CONFIG.replace("NAP", str(nap)))
+        (site.root / "papers/walk_one/module.py").write_text(MODULE, encoding="utf-8")
+        (site.root / "papers/walk_one/claims.py").write_text(
+            '"""None."""\n\nCLAIMS = []\nCHECKS = []\n', encoding="utf-8"
+        )
+        (site.root / "conf/paper/walk_one.yaml").write_text(CONFIG.replace("NAP", str(nap)), encoding="utf-8")
         site.profile()
         return site
 
@@ -86,7 +88,7 @@ def test_a_run_over_two_nodes_is_one_record_with_the_numbers_of_one_process(spre
     two = the_record(site)
     assert two.status == "done" and two.provenance["processes"] == 2
     (row,) = site.rows()
-    job = site.cluster.ask("scontrol", "-o", "show", "job", row["task"])
+    job = site.cluster.ended(row["task"])
     assert "NumNodes=2" in job and "JobState=COMPLETED" in job
     local = site.run("assay", "reproduce", "walk_one", "trainer.nodes=1", ASSAY_OUTPUTS=str(site.root / "beside"))
     assert local.returncode == 0, local.stderr

@@ -48,7 +48,7 @@ def test_arrays_larger_than_the_site_allows_are_cut(site):
     jobs = sorted((site.sweep() / "jobs").glob("*.json"))
     import json
 
-    assert [len(json.loads(path.read_text())["tasks"]) for path in jobs] == [5, 5, 2]
+    assert [len(json.loads(path.read_text(encoding="utf-8"))["tasks"]) for path in jobs] == [5, 5, 2]
     assert len(site.records("walk_one")) == 12 and set(site.computed().values()) == {1}
 
 
@@ -80,7 +80,7 @@ def test_a_job_refuses_code_that_is_not_what_was_submitted(site):
     blocker = held_back(site)
     assert site.slurm("--detach", scale="smoke").returncode == 0
     (copy,) = (site.root / "outputs" / "sweeps" / ".code").glob("*/papers/walk_one/module.py")
-    copy.write_text(copy.read_text().replace("+ noise", "+ 3 * noise"))
+    copy.write_text(copy.read_text(encoding="utf-8").replace("+ noise", "+ 3 * noise"), encoding="utf-8")
     site.cluster.ask("scancel", blocker)
     wait_for(lambda: not site.cluster.tasks())
     assert not site.records("walk_one")

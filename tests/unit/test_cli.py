@@ -34,7 +34,10 @@ def call(monkeypatch, capsys, *words):
         (["reproduce", "lion_k", "--workers", "-1"], "--workers -1: expected zero or more"),
         (["reproduce", "lion_k", "--launcher", "slrm"], "unknown launcher 'slrm'"),
         (["reproduce", "lion_k", "optimizer.lr=1"], "'optimizer.lr': a registered study changes in its trainer only"),
-        (["reproduce", "lion_k", "trainer=gpuu"], "lion_k/exact (desk): unknown trainer 'gpuu': did you mean gpu"),
+        (
+            ["reproduce", "lion_k", "trainer=gpuu"],
+            "lion_k/exact (desk): arm main: unknown trainer 'gpuu': did you mean gpu",
+        ),
         (["reproduce", "lion_k", "loss._target_=os.system"], "'loss._target_=os.system': parts are chosen by their"),
         (["reproduce", "lion_k", "--sede", "3"], "No such option"),
         (["reproduce"], "Missing argument"),
@@ -88,7 +91,7 @@ def test_bad_words_of_the_app_are_one_line(capsys, words, message):
 
 def test_an_unwritable_folder_is_one_line(monkeypatch, capsys, tmp_path):
     blocked = tmp_path / "file"
-    blocked.write_text("")
+    blocked.write_text("", encoding="utf-8")
     monkeypatch.setenv("ASSAY_OUTPUTS", str(blocked / "outputs"))
     code, _, err = call(monkeypatch, capsys, "reproduce", "lion_k", "--scale", "smoke")
     assert code == 2
@@ -142,7 +145,7 @@ def test_dry_run_shows_the_plan_and_runs_nothing(monkeypatch, capsys):
 
 def test_help_needs_no_torch():
     program = "import sys; sys.argv = ['assay', '--help']\nimport atexit\natexit.register(lambda: print('torch' in sys.modules))\nfrom assay.cli import main; main()"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ).stdout
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", env=os.environ).stdout
     assert out.strip().endswith("False")
     for command in ("reproduce", "status", "report", "publish"):
         assert command in out
@@ -150,7 +153,7 @@ def test_help_needs_no_torch():
 
 def test_lightning_is_imported_lean():
     program = "import assay.module, sys; print([m for m in ('torchvision', 'transformers', 'torch._dynamo', 'matplotlib', 'scipy.signal') if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8").stdout
     assert out.strip() == "[]"
 
 
@@ -159,5 +162,5 @@ def test_both_roots_and_the_launcher_resolve_from_another_folder(tmp_path):
         "import assay, papers\nfrom hydra.core.plugins import Plugins\n"
         "print([p.__name__ for p in Plugins.instance().discover() if 'Assay' in p.__name__])"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", cwd=tmp_path)
     assert "AssayLauncher" in result.stdout, result.stderr

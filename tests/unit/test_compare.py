@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from made_up import claims_and_checks, make_results
+from made_up import claims_and_checks, make_results, rules
 from rich.console import Console
 
 from assay import compare as module
@@ -18,6 +18,7 @@ from assay.errors import UserError
 from assay.judging import judge
 from assay.report.moves import print_comparison
 from assay.sources import Found
+from assay.verdicts import bound_of, migrated
 
 CLAIMS, CHECKS = claims_and_checks()
 
@@ -80,7 +81,7 @@ def test_noise_alone_is_noise_whatever_the_number_of_comparisons(base):
 def test_a_verdict_that_flips_near_its_threshold_is_told_from_one_that_was_moved(base):
     reached = with_column(base, "box/reached", pl.lit(0.985), experiment="box", arm="lion", seed=3)
     (check,) = [c for c in compare(found(base), found(reached), CHECKS).checks if c.id == "3"]
-    assert check.moved and check.verdicts == ("reproduced", "refuted") and check.state == "noise"
+    assert check.moved and check.verdicts == ("reproduced", "inconclusive") and check.state == "noise"
     reached = with_column(base, "box/reached", pl.col("box/reached") - 0.5, experiment="box", arm="lion")
     (check,) = [c for c in compare(found(base), found(reached), CHECKS).checks if c.id == "3"]
     assert check.moved and check.state == "beyond"
@@ -153,11 +154,36 @@ def test_verdicts_without_tables_are_compared_by_their_intervals(base):
 
 def test_a_check_that_was_amended_between_is_said_to_be(base):
     a, b = found(base), found(base)
-    b.verdicts["checks"][4]["threshold"] = "difference > 1"
+    b.verdicts["checks"][3]["threshold"] = "the same in other words"
+    b.verdicts["checks"][4]["form"]["conditions"][0]["bound"]["low"] = 1
     del b.verdicts["checks"][5]
     result = compare(a, b, CHECKS)
     assert [check.id for check in result.checks if check.reworded] == ["5"]
     assert [(check.id, check.state) for check in result.checks if check.verdicts[1] is None][:1] == [("6", "only A")]
+
+
+def test_an_older_judgement_asks_for_the_same_where_it_does(base):
+    """Schema 1 has its bounds in prose: read back they are those of today, unless they were others."""
+    a, b = found(base), found(base)
+    older = {"schema": 1, **{key: b.verdicts[key] for key in ("paper", "scale", "claims")}, "checks": []}
+    for row in b.verdicts["checks"]:
+        kept = {key: row[key] for key in row if key not in ("form", "looks", "again")}
+        kept["details"] = [
+            {**detail, "bound": str(bound_of(detail["bound"]))} if "bound" in detail else detail
+            for detail in row["details"]
+        ]
+        older["checks"].append(kept)
+    older["checks"][6]["threshold"] = "difference > 0.5"
+    result = compare(a, Found("made_up", "desk", base, migrated(older)), CHECKS)
+    assert [check.id for check in result.checks if check.reworded] == [older["checks"][6]["id"]]
+
+
+def test_the_units_of_the_look_that_decided_are_compared():
+    claims, checks = rules()
+    more = make_results(seeds=range(1, 11))
+    side = Found("made_up", "desk", more, json.loads(json.dumps(judge(more, claims, checks))))
+    behind = {check.id: check.numbers for check in compare(side, side, checks).checks}
+    assert {m.n for m in behind["any"]} == {10} and {m.n for m in behind["two"]} == {5}
 
 
 def test_what_is_missing_is_said(base):

@@ -24,7 +24,7 @@ def test_a_matrix_runs_and_has_a_page(tmp_path, monkeypatch):
     for run in plan.runs.values():
         assert runner.execute(run.config, session.store).status == "done"
     write_report(session, strict=False)
-    page = (session.report_folder / "index.html").read_text()
+    page = (session.report_folder / "index.html").read_text(encoding="utf-8")
     assert "ldr_kl" in page
     assert "lion_k" in page
 

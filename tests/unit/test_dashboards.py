@@ -15,7 +15,7 @@ from assay import dashboards, parts, reproduce, sources, tracking
 from assay.dashboards import build, report, send, spec, workspace, write
 from assay.errors import RunFailed, UserError
 from assay.judging import judge
-from assay.report import style
+from assay.report import style, wording
 from assay.sources import Found
 
 CLAIMS, CHECKS = claims_and_checks()
@@ -80,11 +80,17 @@ def test_the_names_in_views_are_those_that_runs_are_sent_under(found):
     assert tracking.setting("exact", "main", {}) in names
 
 
+def _told(claim):
+    return (
+        f"{wording.mark(claim['verdict'], 'desk')}, {wording.held(claim['holds'])}: {claim['id']}. {claim['statement']}"
+    )
+
+
 def test_the_report_tells_every_claim_with_its_verdict(found):
     text = json.dumps(spec(report({"made_up": found}, "lab", "assay")), ensure_ascii=False)
     assert "1 of 56 papers have results, with 7 claims: 3 reproduced, 2 refuted, 1 inconclusive, 1 untested" in text
     for claim in found.verdicts["claims"]:
-        assert json.dumps(f"{claim['verdict']}: {claim['id']}. {claim['statement']}", ensure_ascii=False)[1:-1] in text
+        assert json.dumps(_told(claim), ensure_ascii=False)[1:-1] in text
     grids = [b for b in spec(report({"made_up": found}, "lab", "assay"))["spec"]["blocks"] if b["type"] == "panel-grid"]
     assert len(grids) == 1
     (runs,) = grids[0]["metadata"]["runSets"]

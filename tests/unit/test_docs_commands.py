@@ -43,7 +43,7 @@ def helps(command, path="assay"):
             yield example
 
 
-SHOWN = sorted({(page.name, command) for page in PAGES for command in commands_of(page.read_text())})
+SHOWN = sorted({(page.name, command) for page in PAGES for command in commands_of(page.read_text(encoding="utf-8"))})
 HELPS = sorted({("--help", command) for command in helps(ROOT_COMMAND)})
 
 
@@ -76,7 +76,7 @@ def check_assay(words):
 
 
 def check_make(words):
-    makefile = (places.ROOT / "Makefile").read_text()
+    makefile = (places.ROOT / "Makefile").read_text(encoding="utf-8")
     for word in words[1:]:
         name, is_set, value = word.partition("=")
         pattern = rf"^{name} \?=" if is_set else rf"^{name}:"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from made_up import claims_and_checks, make_results
+from made_up import claims_and_checks, make_results, rules
 from scipy import stats
 
 from assay import export as module
@@ -19,6 +19,11 @@ from assay.records import Record, Store
 from assay.sources import Found
 
 CLAIMS, CHECKS = claims_and_checks()
+
+
+def results_module():
+    """What stands for the made-up paper's `claims.py`."""
+    return parts.paper_module("made_up", "claims")
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def test_measurements_come_back_to_the_last_bit(results, tmp_path, format):
 
 def test_every_column_of_every_table_is_explained(results, tmp_path):
     written = export([], "desk", tmp_path, "parquet")
-    with (tmp_path / "dictionary.csv").open() as file:
+    with (tmp_path / "dictionary.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     tables = {
         str(path.relative_to(tmp_path))[: -len(".parquet")]: path for path in written if path.suffix == ".parquet"
@@ -77,32 +82,155 @@ def test_every_column_of_every_table_is_explained(results, tmp_path):
     assert by["made_up/units", "gap"]["role"] == by["made_up/runs", "box/reached"]["role"] == "measured"
     assert by["made_up/runs", "box/reached"]["meaning"].startswith("a measurement of the experiments box;")
     assert float(by["made_up/runs", "box/reached"]["most"]) == results.runs["box/reached"].max()
-    assert "made_up" in (tmp_path / "README.md").read_text()
+    assert "made_up" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_verdict_can_be_made_again_from_the_files_alone(results, tmp_path):
-    """The statistics of the README of the export, done with scipy."""
+class Again:
+    """The rules of the export's README, done with scipy on nothing but its files."""
+
+    def __init__(self, folder):
+        self.values = list(csv.DictReader((folder / "values.csv").open(encoding="utf-8")))
+        self.checks = list(csv.DictReader((folder / "checks.csv").open(encoding="utf-8")))
+
+    def verdict(self, check):
+        form = json.loads(check["form"])
+        own = [row for row in self.values if row["check"] == check["check"] and row["used"] == "true"]
+        if check["kind"] == "report":
+            return ""
+        if not own:
+            return "untested"
+        by_id = {row["check"]: row for row in self.checks}
+        gates = [by_id[id] for id in form["gate"]]
+        if any(gate["verdict"] != "reproduced" for gate in gates):
+            return "inconclusive"
+        return getattr(self, f"_{check['kind']}")(check, form, own)
+
+    def _exact(self, check, form, own):
+        return "reproduced" if all(row["holds"] == "true" for row in own) else "refuted"
+
+    def _grouped(self, form, own, judge):
+        groups = {}
+        for row in own:
+            groups.setdefault(row["group"], []).append(row)
+        marks, asked = [judge(rows) for rows in groups.values()], form["groups"]
+        need = len(marks) if asked == "all" else 1 if asked == "any" else asked[0] if isinstance(asked, list) else asked
+        against = asked[1] if isinstance(asked, list) else len(marks) - need + 1
+        if marks.count("reproduced") >= need:
+            return "reproduced"
+        return "refuted" if marks.count("refuted") >= against else "inconclusive"
+
+    def _mean(self, check, form, own):
+        def judge(rows):
+            mean = np.mean([float(row["value"]) for row in rows])
+            return "reproduced" if inside(form["conditions"][0]["bound"], mean) else "refuted"
+
+        return self._grouped(form, own, judge)
+
+    def _count(self, check, form, own):
+        def judge(rows):
+            units = {row["unit"] for row in rows if row["role"] == "asked"}
+            held = {u: all(r["holds"] == "true" for r in rows if (r["unit"], r["role"]) == (u, "asked")) for u in units}
+            left = {row["unit"] for row in rows if row["role"] == "undecided" and row["holds"] == "true"}
+            n, k = len(units), sum(held.values())
+            most, coin = k + sum(not held[u] and u in left for u in units), check["coin"] == "true"
+            scaled = lambda x: x * n if x < 1 else x * n / int(check["units_registered"] or n)  # noqa: E731
+            need = n if form["need"] is None else math.ceil(scaled(form["need"]) - 1e-9)
+            if k >= need and (not coin or stats.binom.sf(k - 1, n, 0.5) <= 0.05):
+                return "reproduced"
+            if form.get("against") is not None:
+                return "refuted" if most <= math.floor(scaled(form["against"]) + 1e-9) else "inconclusive"
+            few = not coin or stats.binom.cdf(most, n, min(need / n, 0.8)) <= 0.01
+            return "refuted" if most < need and few else "inconclusive"
+
+        return self._grouped(form, own, judge)
+
+    def _interval(self, check, form, own):
+        if form.get("pool"):
+            pooled = {}
+            for row in own:
+                pooled.setdefault(row["unit"], []).append(float(row["value"]))
+            own = [{"group": "", "unit": unit, "value": np.mean(values)} for unit, values in pooled.items()]
+        odd = []
+
+        def judge(rows):
+            values = [(row["unit"], float(row["value"])) for row in rows]
+            defined = [(unit, value) for unit, value in values if not math.isnan(value)]
+            lost = len(values) - len(defined)
+            if lost > form.get("missing", 0) * len(values) or not all(math.isfinite(value) for _, value in defined):
+                return odd.append(rows)
+            if form.get("clusters"):
+                seeds = {}
+                for unit, value in defined:
+                    seeds.setdefault(unit.partition(",")[0], []).append(value)
+                defined = [(seed, np.mean(values)) for seed, values in seeds.items()]
+            numbers = np.array([value for _, value in defined])
+            low, high = stats.t.interval(
+                1 - float(check["level"]), len(numbers) - 1, numbers.mean(), stats.sem(numbers)
+            )
+            bound, margin = form["conditions"][0]["bound"], form.get("margin", 0)
+            wide = [None if end is None or margin == "any" else end + sign * margin
+                    for end, sign in ((bound["low"], -1), (bound["high"], 1))]  # fmt: skip
+            wide = {"low": wide[0], "high": wide[1], "strict": bound["strict"]}
+            if inside(bound, numbers.mean()) and inside(wide, low) and inside(wide, high):
+                return "reproduced"
+            if form.get("against"):
+                return "refuted" if inside(form["against"], low) and inside(form["against"], high) else "inconclusive"
+            short = bound["low"] is not None and high < bound["low"]
+            return "refuted" if short or (bound["high"] is not None and low > bound["high"]) else "inconclusive"
+
+        verdict = self._grouped(form, own, judge)
+        return "inconclusive" if odd else verdict
+
+
+def inside(bound, value):
+    low, high = (math.inf * sign if bound[key] is None else bound[key] for key, sign in (("low", -1), ("high", 1)))
+    return low < value < high if bound["strict"] else low <= value <= high
+
+
+@pytest.mark.parametrize("registered", [claims_and_checks, rules])
+def test_every_verdict_can_be_made_again_from_the_files_alone(results, tmp_path, monkeypatch, registered):
+    claims, checks = registered()
+    more = make_results(seeds=range(1, 11))
+    monkeypatch.setattr(sources, "local", lambda paper, scale: more if paper == "made_up" else None)
+    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, found: judge(found, claims, checks))
+    monkeypatch.setattr(results_module(), "CHECKS", checks)
     export(["made_up"], "desk", tmp_path, "csv")
-    values, checks = read(tmp_path, "values", "csv"), read(tmp_path, "checks", "csv")
-    for check in checks.filter(pl.col("kind") == "interval").iter_rows(named=True):
-        own = values.filter((pl.col("check") == check["check"]) & pl.col("registered"))["value"].to_numpy()
-        if check["verdict"] == "untested":
-            assert len(own) == 0
-            continue
-        low, high = stats.t.interval(0.95, len(own) - 1, own.mean(), stats.sem(own))
-        assert (low, high) == pytest.approx((check["low"], check["high"]), rel=1e-9)
-        assert len(own) == check["n"] == 5
-    count = values.filter((pl.col("check") == "4a") & pl.col("registered"))
-    assert (int(count["holds"].sum()), len(count)) == (19, 20)
-    exact = values.filter(pl.col("check") == "1")
-    assert exact["holds"].all() and set(exact["condition"]) == {"conjugate", "gradient"}
+    again = Again(tmp_path)
+    made = {check["check"]: again.verdict(check) for check in again.checks if not check["error"]}
+    assert made == {check["check"]: check["verdict"] for check in again.checks if not check["error"]}
+    assert len(made) > 8 and {"reproduced", "refuted", "inconclusive"} <= set(made.values())
 
 
 def test_further_seeds_are_marked(results, tmp_path):
     export(["made_up"], "desk", tmp_path, "parquet")
     values = read(tmp_path, "values", "parquet").filter(pl.col("check") == "5")
-    assert values.filter(pl.col("registered"))["unit"].to_list() == ["1", "2", "3", "4", "5"]
-    assert values.filter(~pl.col("registered"))["unit"].to_list() == ["6", "7", "8"]
+    assert values.filter(pl.col("used"))["unit"].to_list() == ["1", "2", "3", "4", "5"]
+    assert values.filter(~pl.col("used"))["unit"].to_list() == ["6", "7", "8"]
+
+
+def test_the_units_of_the_look_that_decided_are_marked_and_groups_that_a_gate_leaves_out_are_not(
+    results, tmp_path, monkeypatch
+):
+    claims, checks = rules()
+    more = make_results(seeds=range(1, 11))
+    monkeypatch.setattr(sources, "local", lambda paper, scale: more if paper == "made_up" else None)
+    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, found: judge(found, claims, checks))
+    monkeypatch.setattr(results_module(), "CHECKS", checks)
+    export(["made_up"], "desk", tmp_path, "parquet")
+    values, rows = read(tmp_path, "values", "parquet"), read(tmp_path, "checks", "parquet")
+    used = values.filter(pl.col("used"))
+    assert used.filter(pl.col("check") == "any")["unit"].n_unique() == 10
+    assert used.filter(pl.col("check") == "two")["unit"].n_unique() == 5
+    assert used.filter(pl.col("check") == "level by level")["group"].unique().sort().to_list() == [
+        "optimizer.weight_decay=1.0",
+        "optimizer.weight_decay=5.0",
+    ]
+    row = rows.row(by_predicate=pl.col("check") == "held back", named=True)
+    assert (row["verdict"], row["ungated"], row["gates"]) == ("inconclusive", "reproduced", "learns")
+    row = rows.row(by_predicate=pl.col("check") == "any", named=True)
+    assert (row["look"], row["looks"], row["units_registered"], row["level"]) == (2, 3, 5, 0.0195 / 4)
+    assert rows.row(by_predicate=pl.col("check") == "broken", named=True)["error"].startswith("KeyError")
+    assert values.filter(pl.col("check") == "broken").is_empty()
 
 
 def test_failed_records_and_their_reasons_are_there_without_paths(results, tmp_path):

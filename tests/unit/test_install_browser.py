@@ -19,13 +19,15 @@ def run(tmp_path):
         fakes = {"id": f"echo {user}", "apt-get": f'echo "$@" >> {log}; exit {apt}'}
         fakes |= {"chromium": "exit 0"} if browser else {}
         for name, body in fakes.items():
-            (programs / name).write_text(f"#!{shutil.which('sh')}\n{body}\n")
+            (programs / name).write_text(f"#!{shutil.which('sh')}\n{body}\n", encoding="utf-8")
             (programs / name).chmod(0o755)
         (programs / "timeout").symlink_to(shutil.which("timeout"))
-        log.write_text("")
+        log.write_text("", encoding="utf-8")
         command = [shutil.which("bash"), SCRIPT]
-        result = subprocess.run(command, env={"PATH": str(programs), **environment}, capture_output=True, text=True)
-        return result, log.read_text()
+        result = subprocess.run(
+            command, env={"PATH": str(programs), **environment}, capture_output=True, encoding="utf-8"
+        )
+        return result, log.read_text(encoding="utf-8")
 
     return start
 

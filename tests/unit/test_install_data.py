@@ -17,17 +17,17 @@ def run(tmp_path):
     (checkout / "scripts").mkdir(parents=True)
     (checkout / "conf" / "paper").mkdir(parents=True)
     shutil.copy(SCRIPT, checkout / "scripts")
-    (checkout / "conf/paper/clothes.yaml").write_text("fix: {data: fashion_mnist}\n")
-    (checkout / "conf/paper/bandit.yaml").write_text("fix: {bandit: linear}\n")
+    (checkout / "conf/paper/clothes.yaml").write_text("fix: {data: fashion_mnist}\n", encoding="utf-8")
+    (checkout / "conf/paper/bandit.yaml").write_text("fix: {bandit: linear}\n", encoding="utf-8")
 
     def start(*arguments, user=0, apt=0, **environment):
         programs, log = tmp_path / "bin", tmp_path / "log"
         programs.mkdir(exist_ok=True)
         fakes = {"id": f"echo {user}", "apt-get": f'echo "$@" >> {log}; exit {apt}'}
         for name, body in fakes.items():
-            (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+            (programs / name).write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
             (programs / name).chmod(0o755)
-        log.write_text("")
+        log.write_text("", encoding="utf-8")
         environment = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "ASSAY_DATA": str(tmp_path / "data"),
@@ -35,10 +35,13 @@ def run(tmp_path):
             **environment,
         }
         result = subprocess.run(
-            ["bash", checkout / "scripts" / SCRIPT.name, *arguments], env=environment, capture_output=True, text=True
+            ["bash", checkout / "scripts" / SCRIPT.name, *arguments],
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
         )
         assert (result.returncode, result.stderr) == (0, "")
-        return result.stdout, log.read_text()
+        return result.stdout, log.read_text(encoding="utf-8")
 
     return start
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import multiprocessing
 import os
 import time
+from dataclasses import asdict
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assay import records
+from assay.codes import holds
 from assay.errors import UserError
 from assay.records import Corrupt, Lock, Record, Store, decode, encode
 
@@ -171,3 +175,19 @@ def test_a_late_former_owner_notices(tmp_path):
     assert not lock.owned()
     lock.release()
     assert (tmp_path / "lock").exists()
+
+
+def test_a_record_of_an_older_schema_is_read_and_labels_are_kept(tmp_path):
+    body = orjson.dumps({k: v for k, v in asdict(record()).items() if k not in ("also", "data")})
+    header = orjson.dumps({"schema_version": 1, "sha256": hashlib.sha256(body).hexdigest()})
+    old = decode(header + b"\n" + body + b"\n")
+    assert old.data is None and old.also == []
+    store = Store("p", tmp_path)
+    store.write(old)
+    store.label(old, "2:0123456789abcdef", {"$DATA/x": "s"})
+    store.label(store.read(old.signature), "2:0123456789abcdef")
+    labelled = store.read(old.signature)
+    assert labelled.code == old.code and labelled.also == ["2:0123456789abcdef"] and labelled.data == {"$DATA/x": "s"}
+    assert holds(labelled, old.code) and holds(labelled, "2:0123456789abcdef")
+    assert not holds(labelled, "0123456789abcdef"), "the same digits by another rule are another digest"
+    assert not holds(None, old.code)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+import random
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from small_run import config_of
 
-from assay import compose, runner
+from assay import compose, places, runner
 from assay.attest import compare
+from assay.classifier import ClassifierModule
+from assay.codes import holds
+from assay.data.base import Data, Split
 from assay.errors import UserError
 from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
 from assay.records import Store
+from assay.registry import KINDS
+from assay.reproduce import Session
+from assay.run.build import build
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +65,7 @@ def test_steps_load_no_library(store, monkeypatch):
 
 def test_interrupted_at_any_block_it_ends_with_the_numbers_of_a_straight_run(store, tmp_path):
     straight = runner.execute(config_of(), store)
-    module = runner.build(config_of())
+    module = build(config_of())
     ends = [block.stop for block in module.blocks()]
     assert len(ends) > 20
     for end in ends[:-1:4]:
@@ -68,6 +77,158 @@ def test_interrupted_at_any_block_it_ends_with_the_numbers_of_a_straight_run(sto
             runner.execute(config_of(), beside, hooks)
         resumed = runner.execute(config_of(), beside)
         assert compare(straight, resumed) == "", end
+
+
+DROPOUT = {"model": "tab_mlp", "model__dropout": 0.4, "model__width": 6, "budget__epochs": 5}
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_an_interrupted_run_has_the_dropout_of_a_straight_one(store, tmp_path, monkeypatch, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    config = config_of(**DROPOUT, trainer__device=device)
+    straight = runner.execute(config, store)
+    assert straight.status == "done", straight.failure
+    other = runner.execute(config_of(**{**DROPOUT, "model__dropout": 0.0}, trainer__device=device), store)
+    assert compare(straight, other), "nothing was dropped"
+    monkeypatch.setattr(ClassifierModule, "block_steps", 1)
+    in_blocks_of_50, straight = straight, runner.execute(config, Store("p", tmp_path / "steps"))
+    assert straight.scalars == in_blocks_of_50.scalars
+    for end in (1, 2, 7, 20, 35):
+        beside = Store("p", tmp_path / f"at{end}")
+        seen = []
+        hooks = runner.Hooks(should_stop=lambda seen=seen, end=end: seen[-1] >= end)
+        hooks.progress = lambda done, total, seen=seen: seen.append(done)
+        with pytest.raises(runner.Interrupted, match=f"after step {end} of"):
+            runner.execute(config, beside, hooks)
+        # Another process, with generators of its own.
+        torch.manual_seed(end)
+        np.random.seed(end)  # noqa: NPY002
+        resumed = runner.execute(config, beside)
+        assert compare(straight, resumed) == "", end
+
+
+def test_what_others_draw_meanwhile_changes_nothing(store, tmp_path):
+    config = config_of(**DROPOUT)
+    straight = runner.execute(config, store)
+    hooks = runner.Hooks(progress=lambda done, total: (torch.rand(3), np.random.rand(3)))  # noqa: NPY002
+    assert compare(straight, runner.execute(config, Store("p", tmp_path / "disturbed"), hooks)) == ""
+
+
+@modules.register("draws")
+class Draws(PaperModule):
+    """Draws from every global generator in an `advance` of its own."""
+
+    block_steps = 2
+
+    def build(self):
+        self.x = []
+
+    def advance(self, start, stop):
+        for _ in range(start, stop):
+            self.x += [torch.rand(()).item(), np.random.rand(), random.random()]  # noqa: NPY002
+
+    def extra_state(self):
+        return {"x": self.x}
+
+    def load_extra_state(self, state):
+        self.x = list(state["x"])
+
+    def finish(self):
+        self.scalar("sum", sum(self.x))
+        self.unit("all", **{f"x{i}": x for i, x in enumerate(self.x)})
+
+
+def test_every_global_generator_goes_on_where_it_was(store, tmp_path):
+    config = compose.assemble({"module": "draws"}, {"budget.steps": 8}, 1)
+    straight = runner.execute(config, store)
+    for end in (2, 4, 6):
+        beside = Store("p", tmp_path / f"at{end}")
+        seen = []
+        hooks = runner.Hooks(should_stop=lambda seen=seen, end=end: seen[-1] >= end)
+        hooks.progress = lambda done, total, seen=seen: seen.append(done)
+        with pytest.raises(runner.Interrupted):
+            runner.execute(config, beside, hooks)
+        assert compare(straight, runner.execute(config, beside)) == "", end
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "numbers.csv"
+    path.write_text("1\n2\n3\n", encoding="utf-8")
+    return path
+
+
+@KINDS["data"].register("numbers")
+class Numbers(Data):
+    """A table that is read without a word about it."""
+
+    def __init__(self):
+        super().__init__()
+
+    def load(self, seeds):
+        x = torch.from_numpy(np.loadtxt(places.data_folders()[0] / "numbers.csv")).float()[:, None]
+        self.train = Split(x, x[:, 0])
+
+
+@modules.register("sums")
+class Sums(PaperModule):
+    """Adds a table's numbers up, one a step."""
+
+    takes = ("data",)
+    block_steps = 1
+
+    def build(self):
+        self.register_buffer("sum", torch.zeros(()))
+
+    def advance(self, start, stop):
+        self.sum += self.data.train.y[start:stop].sum()
+
+    def finish(self):
+        self.scalar("sum", self.sum)
+
+
+SUMS = {"module": "sums", "data": "numbers"}
+
+
+def test_other_data_are_another_run(store, table):
+    config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
+    first = runner.execute(config, store)
+    assert first.scalars["sum"] == 6 and list(first.data) == ["$DATA/numbers.csv"]
+    session = Session("p", outputs=store.folder.parent, made=object())
+    assert session.state(config, store.read(first.signature)) == "done"
+    hooks = runner.Hooks()
+    runner.execute(config, store, hooks)
+    assert not hooks.computed
+    table.write_text("1\n2\n4\n", encoding="utf-8")
+    assert session.state(config, store.read(first.signature)) == "stale"
+    again = runner.execute(config, store, hooks)
+    assert hooks.computed and again.scalars["sum"] == 7 and again.signature == first.signature
+    assert session.state(config, store.read(first.signature)) == "done"
+    table.unlink()  # downloads need not be there to plan
+    assert session.state(config, store.read(first.signature)) == "done"
+
+
+def test_an_old_record_that_names_no_files_is_taken_as_it_is(store, table):
+    config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
+    record = runner.execute(config, store)
+    store.write(replace(record, data=None))
+    table.write_text("1\n2\n4\n", encoding="utf-8")
+    assert holds(store.read(record.signature), record.code)
+
+
+def test_a_checkpoint_of_other_data_is_not_used(store, table):
+    config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
+    with pytest.raises(runner.Interrupted):
+        runner.execute(config, store, runner.Hooks(should_stop=lambda: True))
+    table.write_text("10\n20\n30\n", encoding="utf-8")
+    assert runner.execute(config, store).scalars["sum"] == 60
+
+
+def test_files_inside_packages_and_needed_artefacts(store):
+    assert list(runner.execute(config_of(budget__epochs=1), store).data) == ["$PACKAGES/sklearn/datasets/data/iris.csv"]
 
 
 def test_a_damaged_checkpoint_is_passed_over(store):
@@ -100,15 +261,15 @@ def test_a_checkpoint_of_other_code_is_not_used(store, monkeypatch):
     monkeypatch.setattr(runner, "code_of", lambda config, store: "other")
     first = []
     runner.execute(config_of(), store, runner.Hooks(progress=lambda done, total: first.append(done)))
-    assert first[0] == next(runner.build(config_of()).blocks()).stop
+    assert first[0] == next(build(config_of()).blocks()).stop
 
 
 def test_checkpoints_hold_no_code(store):
-    module = runner.build(config_of())
+    module = build(config_of())
     for block in list(module.blocks())[:2]:
         module.training_step(block, 0)
-    runner._Checkpoints(store.folder, "s", "c").save(module)
-    state = runner._Checkpoints(store.folder, "s", "c").newest()  # loads with weights_only
+    runner._Checkpoints(store.folder, "s", "c", {}).save(module)
+    state = runner._Checkpoints(store.folder, "s", "c", {}).newest()  # loads with weights_only
     assert state["steps_done"] == module.steps_done
 
 
@@ -127,7 +288,7 @@ def test_a_record_tells_no_machine(store):
     from pathlib import Path
 
     runner.execute(config_of(), store)
-    text = store.path(compose.signature(config_of())).read_text()
+    text = store.path(compose.signature(config_of())).read_text(encoding="utf-8")
     for secret in (socket.gethostname(), str(Path.home()) + "/", f'"{getpass.getuser()}"'):
         assert secret not in text
 
@@ -209,7 +370,7 @@ def test_clipping_bounds_the_gradient_and_is_a_run_of_its_own():
     assert compose.signature(without) == compose.signature(free)  # records from before keep their names
     norms = {}
     for name, config in (("clipped", clipped), ("free", free)):
-        module = runner.build(config)
+        module = build(config)
         module.advance(0, 1)
         norms[name] = torch.cat([p.grad.flatten() for p in module.parameters()]).norm().item()
     assert norms["free"] > 1e-2

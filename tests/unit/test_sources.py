@@ -107,10 +107,10 @@ def test_ones_own_page_stays(checkout, monkeypatch):
     monkeypatch.setattr(committed, "draw", Drawn())
     folder = places.reports() / "made_up" / "desk"
     write_json(folder / "verdicts.json", {"paper": "made_up", "claims": []})
-    (folder / "index.html").write_text("mine")
+    (folder / "index.html").write_text("mine", encoding="utf-8")
     assert list(committed.write_missing_pages()) == []
-    assert (folder / "index.html").read_text() == "mine"
-    assert "from" not in json.loads((folder / "verdicts.json").read_text())
+    assert (folder / "index.html").read_text(encoding="utf-8") == "mine"
+    assert "from" not in json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))
 
 
 def rows():
@@ -124,7 +124,7 @@ class Drawn:
 
     def __call__(self, paper, results, verdicts, folder, details):
         self.details = details
-        (folder / "index.html").write_text("drawn")
+        (folder / "index.html").write_text("drawn", encoding="utf-8")
 
 
 def test_figures_that_lack_data_are_named_with_their_reason(tmp_path):

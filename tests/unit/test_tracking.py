@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from assay import compose, parts, runner, tracking
+from assay import compose, dashboards, parts, runner, tracking
 from assay.errors import RunFailed, UserError
+from assay.provenance import digits_of
 from assay.records import Record, Store
 from assay.study import Cell, Plan, Run
 
@@ -161,7 +162,7 @@ def test_a_run_looks_the_same_streamed_or_sent_afterwards(tmp_path, monkeypatch)
     assert (record.scalars, record.curves) == (plain.scalars, plain.curves), "streaming changed a number"
     (live,), (after,) = map(read, files(streamed)), map(read, files(sent))
     assert live.named == after.named
-    assert live.named[0] == f"{record.signature}-{record.code[:6]}"
+    assert live.named[0] == f"{record.signature}-{digits_of(record.code)[:6]}"
     assert live.named[1:3] == ("assay", "p")
     assert live.config == after.config == json.loads(json.dumps(config))
     assert timeless(live.summary) == timeless(after.summary)
@@ -227,6 +228,111 @@ def test_experiments_and_arms_are_tags(tmp_path, monkeypatch):
     assert who.kind == "walk/slow [optimizer.lr=0.1]"
     stranger = config_of(**{"optimizer.lr": 0.3})
     assert tracking.identity(store, compose.signature(stranger), "c0de" * 4, stranger).tags == ()
+
+
+# -- whose variables are whose ---------------------------------------------------------------------------------------
+
+OURS = {
+    "WANDB_SWEEP_ID": "sw33p", "WANDB_SWEEP_PARAM_PATH": "/nowhere/sweep.yaml", "WANDB_RUN_ID": "another",
+    "WANDB_RUN_GROUP": "another group", "WANDB_NAME": "another name", "WANDB_TAGS": "a,b", "WANDB_JOB_TYPE": "eval",
+    "WANDB_NOTES": "a note", "WANDB_RESUME": "must", "WANDB_LAUNCH": "true", "WANDB_CONFIG": '{"x": 1}',
+    "WANDB_HOST": "a-host", "WANDB_USERNAME": "me", "WANDB_GIT_COMMIT": "abc", "WANDB_SAVE_CODE": "true",
+    "WANDB_DOCKER": "an/image", "WANDB_X_LABEL": "a-label", "WANDB__LABEL": "a-label",
+}  # fmt: skip
+
+
+def test_what_the_environment_says_of_a_run_changes_nothing_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path / "outputs"))
+    config, plain, given = config_of(), Store("p", tmp_path / "plain"), Store("p", tmp_path / "outputs")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    record = train(plain, config)
+    (before,) = map(read, files(plain))
+    for name, value in OURS.items():
+        monkeypatch.setenv(name, value)
+    train(given, config)
+    (given.run_folder(record.signature) / "streamed.json").unlink()
+    for name, value in OURS.items():
+        monkeypatch.setenv(name, value)
+    assert tracking.sync("p", offline=True) == (1, 0)
+    live, after = map(read, files(given))
+    for found in (live, after):
+        assert found.named == before.named and found.config == before.config
+        run = found.run
+        assert not (run.sweep_id or run.notes or run.host or run.git.commit), run
+    marks = json.loads((given.folder / "synced.json").read_text(encoding="utf-8"))
+    assert marks == {"offline/assay": {record.signature: before.named[0]}}
+
+
+def test_every_variable_of_a_runs_own_is_hidden_and_the_users_are_kept(monkeypatch):
+    """Over the fields of the installed client: whatever says what a run is has to be hidden."""
+    fields = wandb.Settings.model_fields
+    of_a_run = ("run_", "sweep_", "resume", "fork_from", "launch", "git_", "program", "job_", "notebook", "username")
+    for name in [name for name in fields if name.startswith(of_a_run)]:
+        monkeypatch.setenv(f"WANDB_{name.upper()}", "1")
+    kept = ["API_KEY", "BASE_URL", "ENTITY", "PROJECT", "MODE", "DIR", "SILENT", "HTTP_TIMEOUT", "X_PROXIES", "SERVICE"]
+    for name in kept:
+        monkeypatch.setenv(f"WANDB_{name}", "1")
+    tracking.client()
+    assert {n for n in os.environ if n.startswith("WANDB_")} == {f"WANDB_{n}" for n in [*kept, "ERROR_REPORTING"]}
+
+
+@pytest.mark.parametrize("given", [{"id": "another"}, {"project": "another"}, {"mode": "offline"}])
+def test_a_run_that_is_not_the_one_asked_for_is_not_marked_as_sent(given, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    store, real, mode = Store("p", tmp_path), wandb.init, "online" if "mode" in given else "offline"
+    made_up(store, 1)
+    monkeypatch.setattr(wandb, "init", lambda **asked: real(**{**asked, **given}))
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    with pytest.raises(RunFailed, match=f"asked for the {mode} run assay/"):
+        tracking.sync("p", offline=mode == "offline")
+    assert not (store.folder / "synced.json").exists()
+
+
+def test_an_offline_run_whose_file_is_not_there_is_not_marked_as_sent(tmp_path, monkeypatch):
+    import shutil
+
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    store, real = Store("p", tmp_path), wandb.sdk.wandb_run.Run.finish
+    made_up(store, 1)
+
+    def losing(run, **how):
+        real(run, **how)
+        shutil.rmtree(run.settings.sync_dir)
+
+    monkeypatch.setattr(wandb.sdk.wandb_run.Run, "finish", losing)
+    with pytest.raises(RunFailed, match="no file"):
+        tracking.sync("p", offline=True)
+    assert not (store.folder / "synced.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "mode"),
+    [
+        ({}, None),
+        ({"WANDB_MODE": "online"}, "online"),
+        ({"WANDB_MODE": "run"}, "online"),
+        ({"WANDB_MODE": "offline"}, "offline"),
+        ({"WANDB_MODE": "dryrun"}, "offline"),
+        ({"WANDB_MODE": "disabled"}, None),
+        ({"WANDB_MODE": "online", "WANDB_DISABLED": "true"}, None),
+        ({"WANDB_MODE": "dryrun", "WANDB_DISABLED": "1"}, None),
+        ({"WANDB_MODE": "offline", "WANDB_DISABLED": "false"}, "offline"),
+    ],
+)
+def test_modes_mean_what_wandb_means_by_them(variables, mode, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert tracking.live_mode() == mode
+    store = Store("p", tmp_path)
+    made_up(store, 1)
+    if tracking.switched_off():
+        for ask in (lambda: tracking.sync("p"), dashboards.default_entity):
+            with pytest.raises(UserError, match=r"^WANDB_(MODE|DISABLED) is '.*': unset it"):
+                ask()
+    if mode == "offline":
+        assert tracking.sync("p") == (1, 0), "offline files, without being asked for them again"
+        assert len(files(store)) == 1
 
 
 # -- nothing is given away ------------------------------------------------------------------------------------------
@@ -351,7 +457,7 @@ def test_sync_goes_in_order_of_finishing_and_on_where_it_stopped(tmp_path, monke
     monkeypatch.setattr(tracking, "open_run", limited)
     with pytest.raises(RunFailed, match="rate limit; 1 records were sent"):
         tracking.sync("p", offline=True)
-    assert json.loads((store.folder / "synced.json").read_text()) == {
+    assert json.loads((store.folder / "synced.json").read_text(encoding="utf-8")) == {
         "offline/assay": {records[2].signature: f"{records[2].signature}-c0dec0"}
     }
     assert tracking.sync(None, offline=True) == (2, 1)
@@ -371,7 +477,9 @@ def test_sync_sends_what_was_computed_anew_and_marks_each_destination(tmp_path, 
     store = Store("p", tmp_path)
     made_up(store, 1)
     assert tracking.sync("p", offline=True) == (1, 0)
-    (store.folder / "synced.json").write_text((store.folder / "synced.json").read_text()[:-5])
+    (store.folder / "synced.json").write_text(
+        (store.folder / "synced.json").read_text(encoding="utf-8")[:-5], encoding="utf-8"
+    )
     assert tracking.sync("p", offline=True) == (1, 0), "a damaged mark only costs time"
     made_up(store, 1, code="0therc0de")
     assert tracking.sync("p", offline=True) == (1, 0)
@@ -419,6 +527,9 @@ class Server(http.server.ThreadingHTTPServer):
     known: dict[str, object] | None = None
     """What it says it has of the run already."""
 
+    refuses: str | None = None
+    """The end of addresses that it does not take."""
+
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
         self.requests: list[tuple[str, bytes]] = []
@@ -447,6 +558,11 @@ class Answer(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        if self.server.refuses and self.path.endswith(self.server.refuses):
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.server.requests.append((self.path, body))
         content = json.dumps(self.answer(json.loads(body)) if self.path == "/graphql" else {}).encode()
         self.send_response(200)
@@ -488,7 +604,7 @@ def test_online_a_run_sends_its_rows_once_and_nothing_of_its_machine(server, tmp
     store = Store("p", tmp_path)
     record = train(store, config_of())
     upsert = server.asked("UpsertBucket")[0]
-    assert (upsert["name"], upsert["groupName"]) == (f"{record.signature}-{record.code[:6]}", "p")
+    assert (upsert["name"], upsert["groupName"]) == (f"{record.signature}-{digits_of(record.code)[:6]}", "p")
     assert not (upsert["host"] or upsert["program"] or upsert["repo"] or upsert["commit"])
     offset, rows = server.history()
     assert offset == 0
@@ -513,3 +629,19 @@ def test_online_rows_that_the_server_has_are_not_sent_again(server, tmp_path):
     assert tracking.sync("p") == (1, 0)
     offset, rows = server.history()
     assert (offset, [row["_step"] for row in rows]) == (2, [9])
+
+
+def test_online_what_the_server_has_not_taken_is_not_marked_as_sent(server, tmp_path, monkeypatch):
+    """The client finishes a run as if nothing were, and says in a warning that it has given its upload up."""
+    store = Store("p", tmp_path)
+    record = made_up(store, 1)
+    server.refuses = "/file_stream"
+    with pytest.raises(RunFailed, match="will not be synced"):
+        tracking.sync("p")
+    assert not (store.folder / "synced.json").exists()
+    server.refuses = None
+    assert tracking.sync("p") == (1, 0)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    server.refuses = "/file_stream"
+    train(store, record.config)
+    assert not list(store.folder.rglob("streamed.json"))

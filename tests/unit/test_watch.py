@@ -17,15 +17,20 @@ class Sweep:
 
     def __init__(self, tmp_path, monkeypatch):
         self.now, self.of_runs, self.drawn, self.judged, self.busy = 0.0, {"a": "missing", "b": "missing"}, [], 0, []
-        self.report_folder, self.blocked, self.planned = tmp_path, [], 0
+        self.report_folder, self.blocked, self.planned, self.recorded = tmp_path, [], 0, ["a"]
         monkeypatch.setattr(module, "running", lambda session, plan: self.busy)
         monkeypatch.setattr(module, "run_details", lambda session, plan: {})
         monkeypatch.setattr(module, "judge_paper", self.judge)
         monkeypatch.setattr(module, "draw", self.draw)
 
-    def plan(self):
+    def whole(self):
         self.planned += 1
-        return SimpleNamespace(blocked=self.blocked)
+        blocked = [SimpleNamespace(dead_end=why) for why in self.blocked]
+        return SimpleNamespace(blocked=blocked, runs=dict(self.of_runs))
+
+    @property
+    def store(self):
+        return SimpleNamespace(signatures=lambda: set(self.recorded))
 
     def states(self, plan):
         return dict(self.of_runs)
@@ -40,7 +45,13 @@ class Sweep:
         self.judged += 1
         done = all(state == "done" for state in self.of_runs.values())
         claims = [
-            {"id": "C1", "verdict": "reproduced" if done else "untested", "statement": "it holds", "paper_says": None}
+            {
+                "id": "C1",
+                "verdict": "reproduced" if done else "untested",
+                "statement": "it holds",
+                "paper_says": None,
+                "holds": [0, 0],
+            }
         ]
         return {"paper": "made_up", "scale": "desk", "claims": claims, "checks": []}
 
@@ -67,7 +78,7 @@ def test_it_judges_when_there_is_something_new_and_draws_a_tenth_of_the_time(swe
 
 
 def test_it_plans_again_only_while_something_is_blocked(sweep):
-    sweep.blocked = ["c"]
+    sweep.blocked = [""]
     seen = module.Watch(sweep, now=lambda: sweep.now)
     seen.look()
     assert sweep.planned == 2 and not seen.ended
@@ -77,6 +88,16 @@ def test_it_plans_again_only_while_something_is_blocked(sweep):
     seen.look()
     assert sweep.planned == 3 and seen.ended
     assert seen.line() == "1 of 2 runs done, 1 failed"
+
+
+def test_it_plans_again_when_runs_appear_that_the_plan_does_not_know(sweep):
+    seen = module.Watch(sweep, now=lambda: sweep.now)
+    seen.look()
+    assert sweep.planned == 1
+    sweep.recorded.append("a further look's")
+    seen.look()
+    seen.look()
+    assert sweep.planned == 2
 
 
 def test_a_run_at_work_keeps_it_looking(sweep):
@@ -104,3 +125,16 @@ def test_it_tells_what_changes_and_ends(sweep, terminal):
             "1 of 2 runs done, no one is at work on it; 1 untested",
             "2 of 2 runs done; C1 reproduced",
         ]
+
+
+def test_it_ends_where_a_selection_has_no_winner_or_waits_for_a_failed_run(sweep):
+    sweep.of_runs, sweep.blocked = {"a": "done"}, ["all 2 candidates diverged"]
+    seen = module.Watch(sweep, now=lambda: sweep.now)
+    seen.look()
+    assert seen.ended
+    sweep.of_runs, sweep.blocked = {"a": "failed", "b": "missing"}, [""]
+    seen.look()
+    assert not seen.ended
+    sweep.of_runs = {"a": "failed", "b": "done"}
+    seen.look()
+    assert seen.ended

@@ -7,6 +7,7 @@ import torch
 
 from assay.data.base import Split, data
 from assay.data.marginals import Marginals
+from assay.data.tabular import sklearn_table
 from assay.errors import UserError
 from assay.seeds import Seeds
 
@@ -30,10 +31,9 @@ class DigitsTranslation(Marginals):
 
     def load(self, seeds: Seeds) -> None:
         """Split each side by the axis `split`, then project."""
-        from sklearn.datasets import load_digits
         from sklearn.decomposition import PCA
 
-        images, labels = load_digits(return_X_y=True)
+        images, labels = sklearn_table("digits")
         rng = seeds.numpy("split")
         sides = [rng.permutation(np.flatnonzero(side)) for side in (labels < 5, labels >= 5)]
         held_out = [round(self.test_share * len(side)) for side in sides]

@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import IO, Literal, Protocol, TypeVar
 
 from assay import places
+from assay.contents import unwatched
 from assay.errors import DataMissing, unknown
+from assay.places import data_folders
 
 TIMEOUT = 10.0
 """Seconds without an answer after which a source counts as out of reach."""
@@ -103,16 +105,19 @@ class Resource:
         Raises:
             DataMissing: it is neither here nor could it be fetched.
         """
-        path, copy = self._get()[name]
-        raw = path.read_bytes()
+        with unwatched():  # the sum is compared with one that the code holds
+            path, copy = self._get()[name]
+            raw = path.read_bytes()
         if hashlib.sha256(raw).hexdigest() != copy.sha256:
             raise DataMissing(f"{self.title}: {_shown(path)} is damaged; delete it and try again")
         return gzip.decompress(raw) if copy.packed else raw
 
     def path(self, name: str) -> Path:
         """Where one file is, checked; fetches what is missing. Raises `DataMissing` as `read`."""
-        path, copy = self._get()[name]
-        if not _matches(path, copy):
+        with unwatched():
+            path, copy = self._get()[name]
+            good = _matches(path, copy)
+        if not good:
             raise DataMissing(f"{self.title}: {_shown(path)} is damaged; delete it and try again")
         return path
 
@@ -246,12 +251,6 @@ def offline() -> bool:
 def why_missing(error: Exception) -> str:
     """Why a library could not get a data set, for the line that says so."""
     return "ASSAY_OFFLINE forbids downloads" if offline() else type(error).__name__
-
-
-def data_folders() -> list[Path]:
-    """Folders that may hold data: `ASSAY_DATA`, if set, and the checkout's `data/`."""
-    named = os.environ.get("ASSAY_DATA")
-    return [*([Path(named).expanduser()] if named else []), places.ROOT / "data"]
 
 
 class _WrongContent(Exception):

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
+from assay.contents import report, unwatched
 from assay.data.fetcher import offline, why_missing
 from assay.errors import DataMissing
 
@@ -23,13 +24,16 @@ def hub_rows(name: str, split: str, title: str) -> Any:
         DataMissing: it is not in the library's cache and can't, or may not, be fetched.
     """
     try:
-        with as_allowed():
-            return importlib.import_module("datasets").load_dataset(name, split=split)
+        with as_allowed(), unwatched():
+            rows = importlib.import_module("datasets").load_dataset(name, split=split)
     except (OSError, ValueError) as error:
         raise DataMissing(
             f"{title} is not on this machine ({why_missing(error)}): run once where the Hugging Face hub can be "
             f"reached, or set HF_HOME to a cache that holds {name}"
         ) from None
+    for file in getattr(rows, "cache_files", []):  # tables that Arrow maps into memory without telling Python
+        report(file["filename"])
+    return rows
 
 
 @contextlib.contextmanager

@@ -23,9 +23,10 @@ from PIL import Image
 from torch import Tensor
 
 from assay.data.base import Data, Split, data
-from assay.data.fetcher import Found, data_folders, declare
+from assay.data.fetcher import Found, declare
 from assay.data.lazy import LazyRows, batch_seed
 from assay.errors import DataMissing, UserError
+from assay.places import data_folders
 from assay.seeds import Seeds
 
 ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")

@@ -6,7 +6,6 @@ fetcher's business (sha256); where the files are offered and how the CIFAR archi
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pickle
 import tarfile
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from assay.contents import cached, unwatched
 from assay.data.base import data
 from assay.data.fetcher import Copy, File, Resource, declare
 from assay.data.labelled import LabelledData, Pool, Prepare
@@ -99,7 +99,7 @@ class _IdxData(ImageData):
         return _read_idx(self.resource)
 
 
-@functools.lru_cache(maxsize=2)
+@cached()
 def _read_idx(resource: Resource) -> tuple[Pool, Pool]:
     images, labels, test_images, test_labels = (parse_idx(resource.read(file)) for file in IDX)
     train = Pool(images.unsqueeze(1), labels.to(torch.int64))
@@ -229,11 +229,12 @@ class _CifarData(ImageData):
         return _read_cifar(self.resource, f"CIFAR{self.classes}")
 
 
-@functools.lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _read_cifar(resource: Resource, reader: str) -> tuple[Pool, Pool]:
     """Read the archive in memory: unpacking it to disk would race with other processes that do the same."""
     layout = _torchvision(reader)
-    with tarfile.open(resource.path(resource.files[0].name)) as archive:
+    path = resource.path(resource.files[0].name)
+    with unwatched(), tarfile.open(path) as archive:
         parts = [_cifar_part(archive, layout.base_folder, names) for names in (layout.train_list, layout.test_list)]
     return parts[0], parts[1]
 

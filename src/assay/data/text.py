@@ -20,11 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.contents import report, unwatched
 from assay.data.base import Data, Split, data
-from assay.data.fetcher import Found, data_folders, declare
+from assay.data.fetcher import Found, declare
 from assay.data.hub import as_allowed
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing, UserError
+from assay.places import data_folders
 from assay.seeds import Seeds
 
 VOCABULARY = 50257
@@ -69,7 +71,7 @@ class Tokens:
             return [Found(self.name, FILE, "missing")]
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        good = digest == json.loads(path.with_name(SUMS).read_text())["sha256"]
+        good = digest == json.loads(path.with_name(SUMS).read_text(encoding="utf-8"))["sha256"]
         return [Found(self.name, FILE, "ok" if good else "corrupt", f"{self.name}/{FILE}")]
 
     def open(self) -> NDArray[np.uint16]:
@@ -77,7 +79,9 @@ class Tokens:
         path = self.path()
         if path is None:
             raise DataMissing(_HOW)
-        return np.memmap(path, np.uint16, "r")
+        report(path.with_name(SUMS))  # 18 GB, whose sum is there
+        with unwatched():
+            return np.memmap(path, np.uint16, "r")
 
 
 _HOW = (
@@ -108,7 +112,7 @@ def write_tokens(folder: Path, documents: Iterable[str], tokenizer: Any, batch: 
                 digest.update(content)
                 count += len(content) // 2
         sums = {"sha256": digest.hexdigest(), "tokens": count, "corpus": CORPUS, "tokenizer": TOKENIZER}
-        (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n")
+        (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
         part.replace(folder / FILE)
     finally:
         part.unlink(missing_ok=True)

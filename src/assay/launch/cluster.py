@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from assay.launch import packing, profiles, site
@@ -10,7 +11,7 @@ from assay.launch.profiles import Profile
 from assay.launch.slurm import Launcher, check, submit_follower
 from assay.launch.sweeps import Sweep, folder_of_sweeps, identify
 from assay.reproduce import Session, Swept, precedents, sweep, write_report
-from assay.study import Run
+from assay.study import More, Run
 
 
 def attach(session: Session, profile_name: str, profile: Profile) -> Sweep:
@@ -20,6 +21,7 @@ def attach(session: Session, profile_name: str, profile: Profile) -> Sweep:
         "seeds": session.seeds,
         "overrides": dict(session.overrides),
         "keep_stale": session.keep_stale,
+        **({"more": [asdict(one) for one in session.more]} if session.more else {}),
     }
     name = identify(session.paper, session.scale, options)
     return _described(name, session.paper, session.scale, options, profile_name, profile)
@@ -107,8 +109,9 @@ def follow(found: Sweep) -> str:
     if found.cancelled:
         return "cancelled"
     session = Session(
-        about["paper"], about["scale"], options["experiments"], options["seeds"], options["overrides"],
-        options["keep_stale"], outputs=found.store.folder.parent,
+        about["paper"], about["scale"], options["experiments"], options["seeds"], overrides=options["overrides"],
+        keep_stale=options["keep_stale"], more=[More.read(one) for one in options.get("more", ())],
+        outputs=found.store.folder.parent,
     )  # fmt: skip
     launcher = launcher_for(session, found, profile, wait=False, fresh=False)
     swept = run(session, launcher, lambda runs: None)
@@ -117,4 +120,5 @@ def follow(found: Sweep) -> str:
         jobs = sorted({task.partition("_")[0] for task in launcher.on_the_way.values()})
         return f"{len(launcher.on_the_way)} runs on their way; next: {submit_follower(found, profile, jobs)}"
     write_report(Session(about["paper"], about["scale"], outputs=found.store.folder.parent))
-    return f"judged; {sum(1 for state in swept.states.values() if state == 'done')} of {len(swept.states)} runs done"
+    done = sum(1 for state in swept.states.values() if state == "done")
+    return "; ".join([f"judged; {done} of {len(swept.states)} runs done", *swept.plan.dead_ends])

@@ -1,34 +1,46 @@
 """The local launcher: a pool of warm workers on this machine.
 
 The parent imports torch and the paper's parts but runs nothing in them; workers are forked from it, so a run starts
-in milliseconds. Each worker does one run at a time on one thread. A run whose module says `alone = True`, because it
-measures times, comes last, and no other is at work meanwhile. A worker that dies takes no other run with it: its run is
-tried once more and then recorded as failed. For CUDA, and where fork is not safe, workers are spawned.
+in milliseconds. Each worker does one run at a time on one thread. A worker that dies takes no other run with it: its
+run is tried once more and then recorded as failed. For CUDA, and where fork is not safe, workers are spawned.
+
+While a run is at work whose module says `alone = True`, because it measures times, no other is. The seeds of such a run
+are its sittings: what a machine does besides comes and goes within minutes, so that several in one go would tell the
+same thing several times. A sitting begins a minute after the one before, as soon as the runs that are at work have
+ended; meanwhile the sweep has other things to do, and when it has none left, it waits.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
+import hashlib
 import multiprocessing
 import os
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
+
+from assay.entry import prepared
 from assay.errors import UserError
-from assay.records import Store
+from assay.records import Store, write_atomically
 from assay.registry import KINDS
 from assay.study import Run
 
 HELD_AGAIN = 0.5
 """Seconds until a run that someone else holds is looked at again."""
+
+APART = 60.0
+"""Seconds between the beginnings of two sittings."""
 
 WORKER_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 CLUSTER_VARIABLES = ("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "SUBMITIT_", "PMI_", "PMIX_", "OMPI_")
@@ -68,6 +80,9 @@ class Pool:
         spawn: start fresh interpreters instead of forking.
         report: called with the pool after every event, for a progress display.
         once: give no run to a worker a second time, neither one whose worker has died nor one that someone else holds.
+        until: the monotonic clock at which to stop as on an interrupt; None for never.
+        apart: seconds between the beginnings of two sittings, which are runs with `alone` that differ in the seed only.
+        clock: seconds since the epoch.
     """
 
     paper: str
@@ -76,6 +91,9 @@ class Pool:
     spawn: bool = False
     report: Callable[[Pool], None] = lambda pool: None
     once: bool = False
+    until: float | None = None
+    apart: float = APART
+    clock: Callable[[], float] = time.time
     workers: list[Worker] = field(default_factory=list)
     queue: deque[Run] = field(default_factory=deque)
     waiting: list[tuple[float, Run]] = field(default_factory=list)
@@ -89,14 +107,16 @@ class Pool:
         """Do the runs, each once, and return what became of them.
 
         On an interrupt (Ctrl-C) workers finish their block, keep a checkpoint and stop; the outcomes so far are
-        returned with `stopping` set.
+        returned with `stopping` set. On a second one the workers are killed.
         """
-        self.queue.extend(sorted(runs, key=_alone))
+        self.queue.extend(runs)
         self.total += len(runs)
         self.started = self.started or time.monotonic()
         self.outcomes = []
-        with self._interrupts():
+        with prepared(self._stop, lambda: self._signal(signal.SIGKILL)):
             while self.queue or self.waiting or any(w.run for w in self.workers):
+                if self.overdue and not self.stopping:
+                    self._stop()
                 self._fill()
                 self._listen()
                 self.report(self)
@@ -122,46 +142,70 @@ class Pool:
         """Workers that are at a run."""
         return [worker for worker in self.workers if worker.run is not None]
 
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        def stop(number: int, frame: Any) -> None:
-            if self.stopping and number == signal.SIGINT:  # the second time, at once
-                raise KeyboardInterrupt
-            self.stopping = True
-            for worker in self.running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker.process.pid, signal.SIGTERM)
+    @property
+    def overdue(self) -> bool:
+        """Whether the time that it was given is over."""
+        return self.until is not None and time.monotonic() >= self.until
 
-        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def _stop(self) -> None:
+        self.stopping = True
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        """Send a signal to every worker that is at a run."""
+        for worker in self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.process.pid, number)
 
     def _fill(self) -> None:
         now = time.monotonic()
         for item in [item for item in self.waiting if item[0] <= now]:
             self.waiting.remove(item)
             self.queue.append(item[1])
-        while self.queue and not self.stopping and self._may_start(self.queue[0]):
+        while not self.stopping and (run := self._next()) is not None:
             idle = next((w for w in self.workers if w.run is None), None)
             if idle is None:
                 if len(self.workers) >= self.size:
                     return
                 idle = self._start()
                 self.workers.append(idle)
-            run = self.queue.popleft()
+            self.queue.remove(run)
+            if alone(run):
+                self.sittings.begin(run, self.clock())
             idle.run, idle.fraction, idle.heard = run, 0.0, time.monotonic()
             try:
                 idle.pipe.send((run.signature, run.config))
             except OSError:
                 self._buried(idle)
+        if self.stopping:  # a worker that was given its run while the others were told
+            self._signal(signal.SIGTERM)
 
-    def _may_start(self, run: Run) -> bool:
-        """Not while a run is at work that has to be alone, nor, if this is such a run, while any is."""
+    def _next(self) -> Run | None:
+        """The run that may start now: a sitting that is due, once nothing is at work; until then no other begins."""
         at_work = [worker.run for worker in self.workers if worker.run is not None]
-        return not at_work or not any(_alone(each) for each in (run, *at_work))
+        if any(alone(run) for run in at_work):
+            return None
+        sitting = next((run for run in self.queue if alone(run) and self._due_in(run) <= 0), None)
+        if sitting is not None:
+            return None if at_work else sitting
+        return next((run for run in self.queue if not alone(run)), None)
+
+    def _due_in(self, sitting: Run) -> float:
+        """Seconds until a sitting may begin; none if the clock says that the last one is still to come."""
+        passed = self.clock() - self.sittings.last(sitting)
+        return self.apart - passed if passed >= 0 else 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next sitting, where nothing else is left to do."""
+        if self.running or self.waiting or not self.queue or not all(map(alone, self.queue)):
+            return 0.0
+        return max(0.0, min(map(self._due_in, self.queue)))
+
+    @functools.cached_property
+    def sittings(self) -> Sittings:
+        """When sittings have begun."""
+        return Sittings(Store(self.paper, self.outputs).folder / "sittings.json")
 
     def _start(self) -> Worker:
         context: Any = multiprocessing.get_context("spawn" if self.spawn else "fork")
@@ -184,6 +228,8 @@ class Pool:
     def _listen(self) -> None:
         handles = {w.pipe: w for w in self.workers}
         timeout = 0.2 if self.waiting or self.stopping else 1.0
+        if not handles:
+            time.sleep(timeout)
         for pipe in wait(list(handles), timeout=timeout) if handles else []:
             worker = handles[pipe]  # type: ignore[index]
             try:
@@ -232,7 +278,39 @@ class Pool:
         return Outcome(run.signature, "failed", f"{kind}: {message}")
 
 
-def _alone(run: Run) -> bool:
+class Sittings:
+    """When the last sitting of each timing began, on disk: a sweep may be interrupted, or be the tasks of a job.
+
+    Args:
+        path: a JSON file, {timing: seconds since the epoch}.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def last(self, run: Run) -> float:
+        """When a sitting of the same timing began; long ago if there was none."""
+        return self._read().get(timing_of(run), 0.0)
+
+    def begin(self, run: Run, now: float) -> None:
+        """Note that one begins."""
+        write_atomically(self.path, orjson.dumps({**self._read(), timing_of(run): now}))
+
+    def _read(self) -> dict[str, float]:
+        try:
+            noted: dict[str, float] = orjson.loads(self.path.read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            return {}
+        return noted
+
+
+def timing_of(run: Run) -> str:
+    """What all sittings of a timing share: the configuration but for its seed."""
+    rest = {key: value for key, value in run.config.items() if key != "seed"}
+    return hashlib.sha256(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]
+
+
+def alone(run: Run) -> bool:
     """Whether the run's module asks to have the machine to itself."""
     module: Any = KINDS["module"][run.config["module"]["name"]].target
     return bool(module.alone)

@@ -8,6 +8,7 @@ from typing import Any
 
 from assay import compose
 from assay.errors import UserError
+from assay.launch.local import alone
 from assay.launch.profiles import Needs, Profile
 from assay.launch.sweeps import Limits
 from assay.study import Run
@@ -29,11 +30,12 @@ def limits_of(run: Run, profile: Profile, needs: Needs, tries: Mapping[str, int]
     most_memory = max(memory, profile.max_memory_gb or 4 * memory)
     time = min(most_time, math.ceil(time * profile.grow.time ** tries.get("timeout", 0)))
     memory = min(most_memory, memory * profile.grow.memory ** tries.get("oom", 0))
-    if tries.get("oom") or nodes * processes > 1:
-        side = 1  # it was too big once, and alone it cannot be a neighbour's doing; or it is spread over processes
+    sitting = alone(run)
+    if tries.get("oom") or nodes * processes > 1 or sitting:
+        side = 1  # it was too big once, and alone it cannot be a neighbour's doing; or it is spread, or measures times
     cpus = max(profile.cpus, needs.cpus or 1, trainer["threads"])
     gpus = processes if cuda else 0
-    return Limits(time, round(memory * side * processes, 3), cpus * side, gpus, side, nodes, processes)
+    return Limits(time, round(memory * side * processes, 3), cpus * side, gpus, side, nodes, processes, sitting)
 
 
 def pack(
@@ -54,7 +56,7 @@ def pack(
 
 
 def _deal(runs: Sequence[Run], kind: Limits, seconds: Mapping[str, float], profile: Profile) -> list[list[str]]:
-    if kind.spread:
+    if kind.spread or kind.alone:
         return [[run.signature] for run in runs]
     known = [seconds[run.signature] for run in runs if run.signature in seconds]
     mean = sum(known) / len(known) if known else 0.0

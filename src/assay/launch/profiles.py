@@ -6,6 +6,7 @@ checked here before anything is submitted: a wrong key or value is one line.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,22 +14,40 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from assay import places
+from assay import places, yamlfile
 from assay.errors import UserError, unknown
 
 SECRET = re.compile(r"(key|token|secret|passw\w*)\w*\s*=", re.IGNORECASE)
 """A set-up line that would write a secret into a job's script."""
 
-CLOCK = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)$")
+TIMES = (
+    (re.compile(r"(\d+)"), (60,)),
+    (re.compile(r"(\d+):(\d+)"), (60, 1)),
+    (re.compile(r"(\d+):(\d+):(\d+)"), (3600, 60, 1)),
+    (re.compile(r"(\d+)-(\d+)"), (86400, 3600)),
+    (re.compile(r"(\d+)-(\d+):(\d+)"), (86400, 3600, 60)),
+    (re.compile(r"(\d+)-(\d+):(\d+):(\d+)"), (86400, 3600, 60, 1)),
+)
+"""The forms of a time that sbatch takes, and what each of their numbers is worth in seconds."""
 
 
-def minutes(value: Any) -> Any:
-    """A time as Slurm writes it (D-HH:MM:SS, HH:MM:SS, MM:SS), or a number of minutes; in whole minutes, rounded up."""
-    match = CLOCK.match(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    days, hours, mins, seconds = (int(part or 0) for part in match.groups())
-    return days * 1440 + hours * 60 + mins + (seconds > 0)
+def minutes(value: Any) -> int:
+    """A time as Slurm reads it, in whole minutes, rounded up.
+
+    Args:
+        value: minutes (a number or a text), or "minutes:seconds", "hours:minutes:seconds", "days-hours",
+            "days-hours:minutes" or "days-hours:minutes:seconds".
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = "" if isinstance(value, bool) else str(value).strip()
+    for form, worth in TIMES:
+        match = form.fullmatch(text)
+        if match is not None:
+            seconds = sum(int(part) * each for part, each in zip(match.groups(), worth, strict=True))
+            return math.ceil(seconds / 60)
+    raise ValueError('expected minutes, or "minutes:seconds", "h:mm:ss", "days-h", "days-h:mm", "days-h:mm:ss"')
 
 
 Minutes = Annotated[int, BeforeValidator(minutes), Field(ge=1)]
@@ -147,7 +166,7 @@ def load(name: str) -> Profile:
     known = {path.stem: path for path in folder().glob("*.yaml")}
     if name not in known:
         raise unknown("profile", name, known)
-    return parse(_yaml(known[name]), f"slurm/profiles/{name}.yaml")
+    return parse(yamlfile.load(known[name]) or {}, f"slurm/profiles/{name}.yaml")
 
 
 def parse(content: Any, where: str) -> Profile:
@@ -159,18 +178,9 @@ def parse(content: Any, where: str) -> Profile:
 def needs_of(paper: str, scale: str) -> Needs:
     """What a paper's runs need at a scale, from `slurm/needs.yaml`."""
     path = places.ROOT / "slurm" / "needs.yaml"
-    content = _yaml(path) if path.exists() else {}
+    content = yamlfile.load(path) or {} if path.exists() else {}
     found: Needs = _checked(Needs, (content.get(paper) or {}).get(scale) or {}, f"slurm/needs.yaml: {paper}.{scale}")
     return found
-
-
-def _yaml(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.relative_to(places.ROOT)}: {' '.join(str(error).split())}") from None
 
 
 def _checked(kind: type[BaseModel], content: Any, where: str) -> Any:

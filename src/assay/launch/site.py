@@ -41,7 +41,9 @@ def ask(*command: str) -> tuple[int, str, str] | None:
     """Exit code, output and errors of a command; None where it does not answer."""
     try:
         # No shell; the command's words are ours, and its path is the user's.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.returncode, done.stdout, done.stderr
@@ -75,9 +77,13 @@ def check_partition(name: str | None, time: int) -> None:
     if name is not None and rows and name not in {row[0] for row in rows}:
         raise unknown("partition", name, {row[0] for row in rows})
     for row in rows:
-        limit = minutes(row[1])
-        chosen = row[0] == name or (name is None and row[2].endswith("*"))
-        if chosen and isinstance(limit, int) and time > limit:
+        if row[0] != name and not (name is None and row[2].endswith("*")):
+            continue
+        try:
+            limit = minutes(row[1])
+        except ValueError:  # "infinite", "n/a"
+            continue
+        if time > limit:
             raise UserError(f"partition {row[0]} allows {limit} minutes; the profile asks for {time} (time)")
 
 

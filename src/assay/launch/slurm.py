@@ -8,18 +8,17 @@ record, why: lost runs are submitted again, a bounded number of times by class, 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from assay import places
-from assay.codes import code_of
+from assay.codes import code_of, holds
+from assay.entry import prepared
 from assay.errors import UserError
 from assay.launch import packing, profiles, site, snapshot, task
 from assay.launch.local import Outcome
@@ -67,6 +66,7 @@ class Launcher:
     wait: bool = True
     fresh: bool = True
     stopping: bool = False
+    interrupted: bool = False
     cancelled: bool = False
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     on_the_way: dict[str, str] = field(default_factory=dict)
@@ -91,9 +91,9 @@ class Launcher:
             self.sweep.forget_tries([s for s, mark in self._before.items() if mark])
         finished: list[Outcome] = []
         patience = min(1.0, self.profile.poll_seconds)
-        with self._interrupts():
+        with prepared(self._interrupt):
             while open_runs and not self.stopping:
-                for outcome in self.advance(list(open_runs.values())):
+                for outcome in self._look(list(open_runs.values())):
                     del open_runs[outcome.signature]
                     self.outcomes[outcome.signature] = outcome
                     finished.append(outcome)
@@ -107,19 +107,17 @@ class Launcher:
                     patience = min(1.5 * patience, self.profile.poll_seconds)
         return finished
 
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        def stop(number: int, frame: Any) -> None:
-            if self.stopping:
-                raise KeyboardInterrupt
-            self.stopping = True
+    def _interrupt(self) -> None:
+        self.stopping = self.interrupted = True
 
-        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def _look(self, runs: Sequence[Run]) -> list[Outcome]:
+        """Advance; the scheduler's commands hear a terminal's Ctrl-C, too, and what they say then is no news."""
         try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            return self.advance(runs)
+        except UserError:
+            if not self.interrupted:
+                raise
+            return []
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -158,7 +156,7 @@ class Launcher:
         found = {}
         for run in runs:
             record = self.store.read(run.signature)
-            if record is None or record.code != code_of(run.config, self.store):
+            if record is None or not holds(record, code_of(run.config, self.store)):
                 continue
             job = last.get(run.signature)
             if record.status == "done":
@@ -273,7 +271,11 @@ class Launcher:
             return "timeout"
         kind = CLASSES.get(word.state, "node") if word else "node"
         log = self.sweep.submitit / f"{job.task_id(index)}_0_log.err"
-        if kind == "node" and log.exists() and any(words in log.read_text(errors="replace") for words in OOM_WORDS):
+        if (
+            kind == "node"
+            and log.exists()
+            and any(words in log.read_text(errors="replace", encoding="utf-8") for words in OOM_WORDS)
+        ):
             return "oom"
         return kind
 
@@ -345,7 +347,7 @@ def submit_tasks(sweep: Sweep, job: Job, profile: Profile, copy: Path) -> str:
     functions = [task.Task(str(sweep.folder), job.number, index) for index in range(len(job.tasks))]
     executor = _executor(sweep, profile, copy, job.name, REQUEUES)
     parameters = request(job.limits, profile)
-    parameters["array_parallelism"] = profile.parallel
+    parameters["array_parallelism"] = 1 if job.limits.alone else profile.parallel
     return _sent(executor, parameters, functions)
 
 

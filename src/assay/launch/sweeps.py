@@ -44,6 +44,7 @@ class Limits:
         side: runs side by side.
         nodes: nodes of a run that is spread over several.
         processes: processes of such a run on each node.
+        alone: the task is one sitting of a timing, and such tasks come one after the other.
     """
 
     minutes: int
@@ -53,6 +54,7 @@ class Limits:
     side: int = 1
     nodes: int = 1
     processes: int = 1
+    alone: bool = False
 
     @property
     def spread(self) -> bool:
@@ -154,7 +156,7 @@ class Sweep:
                 known = self._jobs[number] = Job(**content, limits=limits, runs=runs)
             noted = path.with_suffix(".id")
             if known.id is None and noted.exists():
-                known.id = noted.read_text().strip() or None
+                known.id = noted.read_text(encoding="utf-8").strip() or None
         return [self._jobs[number] for number in sorted(self._jobs)]
 
     def job(self, number: int) -> Job:

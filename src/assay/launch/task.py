@@ -59,7 +59,7 @@ class Task:
     def __call__(self) -> None:
         """Do the runs; exits with a code that tells the truth."""
         from assay import compose
-        from assay.launch.local import Pool, needs_spawn
+        from assay.launch.local import APART, Pool, needs_spawn
         from assay.study import Run
 
         sweep = Sweep(Path(self.sweep))
@@ -91,7 +91,8 @@ class Task:
         size = min(job.limits.side, len(runs)) or 1
         # The other processes of a spread run end with its first worker: another one would wait for them in vain.
         once = job.limits.spread
-        self._pool = Pool(paper, store.folder.parent, size, spawn=spawn, report=self._report, once=once)
+        apart = 0.0 if sweep.about["scale"] == "smoke" else APART
+        self._pool = Pool(paper, store.folder.parent, size, spawn=spawn, report=self._report, once=once, apart=apart)
         try:
             outcomes = self._pool.run(runs) if runs else []
         finally:
@@ -177,8 +178,10 @@ class Task:
         return [worker.run.signature for worker in busy if not self._finished(sweep, worker.run.signature)]
 
     def _finished(self, sweep: Sweep, signature: str) -> bool:
+        from assay.codes import holds
+
         record = sweep.store.read(signature)
-        return record is not None and record.code == sweep.job(self.job).runs[signature].code
+        return holds(record, sweep.job(self.job).runs[signature].code)
 
     def _close(self) -> None:
         """End the workers; those that do not listen end with this process."""
@@ -259,7 +262,7 @@ def _task_id() -> str | None:
 def _runs(pid: int) -> bool:
     """Whether a process is there and not a zombie; `waitpid` is left to its owner, whom a signal may have stopped."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -271,4 +274,4 @@ def _age() -> float:
     ticks = _process_start(os.getpid())
     if ticks is None:
         return 0.0
-    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    return float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0]) - ticks / os.sysconf("SC_CLK_TCK")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from assay.codes import holds
 from assay.launch import site
 from assay.launch.slurm import Launcher
 from assay.launch.sweeps import Job, Sweep, record_mark
 from assay.records import Lock
 
 COLUMNS = ["run", "state", "scheduler", "task", "where", "reason"]
+NO_ANSWER = site.Word("NO ANSWER")
+"""What stands for the scheduler's word when it has none; it does not mean that it has forgotten the task."""
+
 PLAIN_SECONDS = 10.0
 """Seconds between two lines where there is no terminal."""
 
@@ -22,10 +27,11 @@ PLAIN_SECONDS = 10.0
 def rows(sweep: Sweep, queue: Mapping[str, site.Word] | None = None) -> list[dict[str, Any]]:
     """One row a run that was ever submitted: state, the scheduler's word, its task, node or reason, why it failed.
 
-    States: done, failed; running (somebody alive is at it), waiting (its task has not started or not come to it),
-    lost (no task has it any more; `reproduce` submits it again), cancelled.
+    States: done, failed; running (somebody alive is at it), waiting (its task has not started or not come to it, or the
+    scheduler does not answer), lost (no task has it any more; `reproduce` submits it again), cancelled.
     """
-    queue = (site.queue() or {}) if queue is None else queue
+    if queue is None:
+        queue = site.queue() if shutil.which("squeue") else {}
     last: dict[str, tuple[Job, int]] = {}
     for job in sweep.jobs():
         for index, signatures in enumerate(job.tasks):
@@ -33,14 +39,15 @@ def rows(sweep: Sweep, queue: Mapping[str, site.Word] | None = None) -> list[dic
     return [_row(sweep, signature, job, index, queue) for signature, (job, index) in last.items()]
 
 
-def _row(sweep: Sweep, signature: str, job: Job, index: int, queue: Mapping[str, site.Word]) -> dict[str, Any]:
+def _row(sweep: Sweep, signature: str, job: Job, index: int, queue: Mapping[str, site.Word] | None) -> dict[str, Any]:
     name = job.task_id(index) if job.id else "-"
-    word = queue.get(name)
+    word = NO_ANSWER if queue is None else queue.get(name)
     record = sweep.store.read(signature)
     wanted = job.runs[signature]
     fresh = record is not None and record_mark(sweep.store, signature) != wanted.replaces
-    state, reason = "waiting" if word else "cancelled" if sweep.cancelled else "lost", ""
-    if record is not None and record.status == "done" and record.code == wanted.code:
+    ended = word is None or (word is NO_ANSWER and sweep.cancelled)
+    state, reason = "waiting" if not ended else "cancelled" if sweep.cancelled else "lost", ""
+    if record is not None and record.status == "done" and holds(record, wanted.code):
         state = "done"
     elif Lock.held(sweep.store.run_folder(signature)):
         state = "running"

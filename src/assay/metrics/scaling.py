@@ -2,19 +2,69 @@
 
 A sweep runs other work on the next core, and it comes and goes. `medians_in_turns` is for sizes that are compared: it
 measures all of them over the same stretch of time, and counts the seconds that this thread computed and no others.
+
+Even those are worth little where the thread had to share its core: what ran in between has emptied the caches, and what
+runs beside it takes the memory's bandwidth. So all that is timed notes the thread's share of a core, in `Share`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass
+class Share:
+    """How much of a core a thread had while it measured: 1 on a quiet machine.
+
+    Waiting (for a disk, for another thread) lowers it as well as being displaced does; both spoil a time.
+
+    Attributes:
+        computed: seconds that the thread computed.
+        passed: seconds of the wall clock meanwhile.
+    """
+
+    computed: float = 0.0
+    passed: float = 0.0
+
+    def __float__(self) -> float:
+        return self.computed / self.passed if self.passed else math.nan
+
+
+_shares: list[Share] = []
+"""Those that are told of what is being timed, the innermost last."""
+
+
+@contextlib.contextmanager
+def told_to(share: Share) -> Iterator[None]:
+    """Have everything that is timed within the block add to a share."""
+    _shares.append(share)
+    try:
+        yield
+    finally:
+        _shares.pop()
+
+
+@contextlib.contextmanager
+def timing() -> Iterator[None]:
+    """Around what is timed, and nothing else: no set-up, no warm-up, no files. The functions below do it themselves."""
+    passed, computed = time.perf_counter(), time.thread_time()
+    try:
+        yield
+    finally:  # in the same order, or short calls would seem to have waited for the clocks
+        passed, computed = time.perf_counter() - passed, time.thread_time() - computed
+        for share in _shares[-1:]:
+            share.computed += computed
+            share.passed += passed
 
 
 def scaling_exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
@@ -62,9 +112,11 @@ def seconds_in_turns(
     seconds: dict[Key, list[float]] = {name: [] for name in actions}
     for _ in range(turns):
         for name, action in actions.items():
-            for call in range(-untimed, timed):
-                began = clock()
+            for _ in range(untimed):
                 action()
-                if call >= 0:
+            with timing():
+                for _ in range(timed):
+                    began = clock()
+                    action()
                     seconds[name].append(clock() - began)
     return seconds

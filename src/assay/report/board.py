@@ -7,8 +7,7 @@ are here without results show their claims as untested; papers that are not here
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from assay import places
 from assay.report import catalogue as books
 from assay.report import readme, wording
 from assay.report.catalogue import Catalogue, Entry
+from assay.verdicts import read
 
 SCALES = ("desk", "paper")
 """Scales whose verdicts the board shows; smoke runs give none. The first with results is a paper's own mark."""
@@ -28,15 +28,29 @@ COMMITTED = "committed"
 
 Claims = list[dict[str, Any]]
 
+Outdated = Callable[[str, str], Sequence[str]]
+"""For a paper and a scale, the experiments and arms whose committed results are older than the code, in words."""
+
 
 @dataclass(frozen=True)
 class Marks:
-    """A paper's claims at one scale: each with id, statement and verdict; and where they come from."""
+    """A paper's claims at one scale, and where they come from.
+
+    Attributes:
+        scale: their scale.
+        claims: each with id, statement and verdict; how many checks hold, and what machines say where they disagree.
+        local: whether they are of this machine's runs.
+        page: the page behind them.
+        stands_for: what the scale's setting stands in for, in words.
+        warnings: what is wrong beyond the claims: checks of the code, checks that could not be judged, older results.
+    """
 
     scale: str
     claims: Claims
     local: bool = False
     page: str = ""
+    stands_for: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def tally(self) -> dict[str, int]:
@@ -72,6 +86,7 @@ def rows(
     papers: Path | None = None,
     reports: Path | None = None,
     claims: Callable[[str], Claims] | None = None,
+    outdated: Outdated | None = None,
 ) -> list[Row]:
     """All papers in the catalogue's order, then those that only this checkout has.
 
@@ -80,13 +95,15 @@ def rows(
         papers: folder of the papers.
         reports: folder of this machine's verdicts and pages; None leaves them out, e.g. for the README.
         claims: the claims of a paper that is here without results; its `claims.py` by default.
+        outdated: tells which committed results are older than the code; by default nothing is said of that.
     """
     papers = papers or places.PAPERS
     catalogue = catalogue or books.load(papers / "catalogue.yaml")
     known = {entry.slug for entry in catalogue.entries}
     found = sorted(path.parent.name for path in papers.glob("*/claims.py"))
     entries = [*catalogue.entries, *(Entry(slug, slug, OTHERS) for slug in found if slug not in known)]
-    return [_row(entry, entry.slug in found, papers, reports, claims or _declared) for entry in entries]
+    where = _Where(papers, reports, outdated or (lambda slug, scale: ()))
+    return [_row(entry, entry.slug in found, where, claims or _declared) for entry in entries]
 
 
 def totals(board: Sequence[Row]) -> dict[str, Any]:
@@ -108,6 +125,7 @@ def write_board(
     papers: Path | None = None,
     reports: Path | None = None,
     claims: Callable[[str], Claims] | None = None,
+    outdated: Outdated | None = None,
 ) -> Path:
     """Write the board as one self-contained HTML file; see `rows` for the other arguments.
 
@@ -123,7 +141,7 @@ def write_board(
     papers = papers or places.PAPERS
     out = out or reports / "index.html"
     catalogue = catalogue or books.load(papers / "catalogue.yaml")
-    board = rows(catalogue=catalogue, papers=papers, reports=reports, claims=claims)
+    board = rows(catalogue=catalogue, papers=papers, reports=reports, claims=claims, outdated=outdated)
     names = {**catalogue.families, OTHERS: "Other papers"}
     # What there is to see comes first: papers with results, then those without, then those that are not here.
     shown = sorted(board, key=lambda row: (not row.judged, not row.here))
@@ -134,6 +152,7 @@ def write_board(
         totals=totals(board),
         tally_of=lambda some: totals(some)["tally"],
         meanings=wording.MEANINGS,
+        told=_told,
         link=lambda marks: _relative(reports / marks.page, out.parent) if marks.page else "",
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -160,10 +179,12 @@ def markdown(board: Sequence[Row] | None = None, families: dict[str, str] | None
     parts = [
         f"**{sums['here']} of {sums['papers']} papers are here**, with {wording.plural(sums['claims'], 'claim')}"
         + (f": {count}." if count else "."),
-        f"Each sign is a claim: {legend}.",
+        f"Each sign is a claim at the scale that its row names, not a judgement of the paper: {legend}.",
     ]
     if cells:
-        parts.append(readme.table(["paper", "family", "claims", "reproduced"], cells, right=(3,)))
+        parts.append(
+            readme.table(["paper", "family", "claims", "reproduced", "what stands in, and what to know"], cells)
+        )
     missing = [row for row in board if not row.here]
     if missing:
         lines = [f"- {_title(row.entry)}" for row in missing]
@@ -180,27 +201,62 @@ def update_readme(path: Path | None = None) -> bool:
 # -- one paper ------------------------------------------------------------------------------------------------------
 
 
-def _row(entry: Entry, here: bool, papers: Path, reports: Path | None, claims: Callable[[str], Claims]) -> Row:
+@dataclass(frozen=True)
+class _Where:
+    """Where verdicts are looked for."""
+
+    papers: Path
+    reports: Path | None
+    outdated: Outdated
+
+
+def _row(entry: Entry, here: bool, where: _Where, claims: Callable[[str], Claims]) -> Row:
     if not here:
         return Row(entry, here)
-    marks = [found for scale in SCALES if (found := _marks(entry.slug, scale, papers, reports))]
+    marks = [found for scale in SCALES if (found := _marks(entry.slug, scale, where))]
     if marks:
         return Row(entry, here, marks, judged=True)
-    return Row(entry, here, [Marks("desk", claims(entry.slug), page=_page(entry.slug, "smoke", reports))])
+    declared = [{"held": "", "apart": "", **claim} for claim in claims(entry.slug)]
+    return Row(entry, here, [Marks("desk", declared, page=_page(entry.slug, "smoke", where.reports))])
 
 
-def _marks(slug: str, scale: str, papers: Path, reports: Path | None) -> Marks | None:
+def _marks(slug: str, scale: str, where: _Where) -> Marks | None:
     """This machine's verdicts if there are any, else the committed ones."""
-    places_to_look = [(papers / slug / "results" / scale / "verdicts.json", False)]
-    if reports is not None:
-        places_to_look.insert(0, (reports / slug / scale / "verdicts.json", True))
+    places_to_look = [(where.papers / slug / "results" / scale / "verdicts.json", False)]
+    if where.reports is not None:
+        places_to_look.insert(0, (where.reports / slug / scale / "verdicts.json", True))
     for path, local in places_to_look:
-        content = json.loads(path.read_text()) if path.exists() else None
+        content = read(path) if path.exists() else None
         if content is not None and not (local and content.get("from") == COMMITTED):
-            keys = ("id", "statement", "verdict")
-            claims = [{key: claim[key] for key in keys} for claim in content["claims"]]
-            return Marks(scale, claims, local, _page(slug, scale, reports))
+            apart = _apart(where.papers / slug / "results" / scale, content, local)
+            claims = [
+                {
+                    **{key: claim[key] for key in ("id", "statement", "verdict")},
+                    "held": wording.held(claim["holds"]),
+                    "apart": apart.get(claim["id"], ""),
+                }
+                for claim in content["claims"]
+            ]
+            warnings = wording.warnings(content, () if local else where.outdated(slug, scale))
+            page = _page(slug, scale, where.reports)
+            return Marks(scale, claims, local, page, wording.stands_for(content), warnings)
     return None
+
+
+def _apart(folder: Path, content: Mapping[str, Any], local: bool) -> dict[str, str]:
+    """By claim: what machines say of it, where they don't all say the same."""
+    from assay.report import replications
+
+    sweeps = replications.everything(folder)
+    if not sweeps:
+        return {}
+    return replications.disagreements(replications.of_here(content) if local else sweeps[0], content, sweeps)
+
+
+def _told(claim: Mapping[str, Any], scale: str) -> str:
+    """A claim's mark in words: "refuted at desk scale (1 of 2 checks holds): what the paper says"."""
+    held = ", ".join(filter(None, [claim["held"], claim["apart"]]))
+    return f"{wording.mark(claim['verdict'], scale)}{f' ({held})' if held else ''}: {claim['statement']}"
 
 
 def _page(slug: str, scale: str, reports: Path | None) -> str:
@@ -239,4 +295,7 @@ def _cells(row: Row, families: dict[str, str]) -> list[str]:
     name = f"[{readme.escape(entry.slug)}](papers/{entry.slug}/README.md): {readme.escape(entry.title)}"
     signs = "".join(wording.EMOJI[claim["verdict"]] for claim in own.claims) or "no claims yet"
     family = families.get(entry.family, "")
-    return [name, readme.escape(family), signs, f"{own.tally['reproduced']} of {len(own.claims)}"]
+    reproduced = f"{own.tally['reproduced']} of {len(own.claims)} at {own.scale} scale"
+    apart = [f"{claim['id']}: {claim['apart']}" for claim in own.claims if claim["apart"]]
+    told = "; ".join(filter(None, [own.stands_for, *own.warnings, *apart]))
+    return [name, readme.escape(family), signs, reproduced, readme.escape(told)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay import places
+from assay import places, yamlfile
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,8 @@ def load(path: Path | None = None) -> Catalogue:
     Raises:
         ValueError: a slug occurs twice or a family has no name.
     """
-    import yaml
-
     path = path or places.PAPERS / "catalogue.yaml"
-    content = yaml.safe_load(path.read_text()) if path.exists() else {"families": {}, "papers": []}
+    content = yamlfile.load(path) if path.exists() else {"families": {}, "papers": []}
     entries = [Entry(**row) for row in content["papers"]]
     slugs = [entry.slug for entry in entries]
     if len(set(slugs)) < len(slugs):

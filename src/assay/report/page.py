@@ -14,10 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.report import payload, strips, wording
+from assay.report import payload, replications, strips, wording
 from assay.report.catalogue import Entry
 from assay.report.figures import Drawn, Spec, render
+from assay.report.replications import Held, Replication
 from assay.results import Results
+from assay.sources import committed_folder
+from assay.verdicts import gated_by
 
 ROWS_WITHOUT_SCRIPT = 50
 LISTED_RUNS = 12
@@ -33,6 +36,8 @@ def write_page(
     details: payload.Details | None = None,
     paper: Entry | None = None,
     board: str | None = "../../index.html",
+    sweeps: Sequence[Replication] | None = None,
+    outdated: Sequence[str] = (),
 ) -> Path:
     """Write a paper's page.
 
@@ -44,13 +49,17 @@ def write_page(
         details: by signature, what single runs add to the tables: config, duration (s), command, commit.
         paper: title and citation; looked up in the catalogue by default.
         board: link to the board, relative to the page; None for no link.
+        sweeps: the committed results and their replications, to compare with; looked up by default.
+        outdated: experiments and arms whose results are older than the code, in words.
 
     Returns:
         The file written.
     """
     out = out / "index.html" if out.suffix != ".html" else out
     out.parent.mkdir(parents=True, exist_ok=True)
-    content = html(results, verdicts, figures, details=details, paper=paper, board=board)
+    content = html(
+        results, verdicts, figures, details=details, paper=paper, board=board, sweeps=sweeps, outdated=outdated
+    )
     temporary = out.with_name(f".{out.name}.tmp")
     temporary.write_text(content, encoding="utf-8")
     temporary.replace(out)
@@ -65,14 +74,17 @@ def html(
     details: payload.Details | None = None,
     paper: Entry | None = None,
     board: str | None = None,
+    sweeps: Sequence[Replication] | None = None,
+    outdated: Sequence[str] = (),
 ) -> str:
     """The page as text; see `write_page`."""
     from assay.report import catalogue
 
     details = details or {}
-    shown = {check["id"]: _check(check) for check in verdicts["checks"]}
+    sweeps = replications.everything(committed_folder(results.paper, results.scale)) if sweeps is None else sweeps
+    held = replications.held(replications.of_sweep(results.facts, verdicts), verdicts, sweeps)
+    shown = {check["id"]: _check(check, verdicts["checks"], held.get(check["id"])) for check in verdicts["checks"]}
     claims = [_claim(claim, shown) for claim in verdicts["claims"]]
-    loose = [view for check, view in _pairs(verdicts, shown) if not check["serves"]]
     data = payload.build(results, verdicts["checks"], details)
     return to_html(
         "page",
@@ -80,7 +92,9 @@ def html(
         scale=results.scale,
         board=board,
         claims=claims,
-        loose=loose,
+        loose=_loose(verdicts, shown),
+        stands_for=wording.stands_for(verdicts),
+        warnings=wording.warnings(verdicts, outdated),
         tally=wording.tally(claim["verdict"] for claim in verdicts["claims"]),
         meanings=wording.MEANINGS,
         figures=_draw(figures, results),
@@ -112,19 +126,19 @@ def to_html(name: str, **context: Any) -> str:
         "interval": wording.interval,
         "duration": wording.duration,
         "hours": wording.hours,
-        "threshold": wording.threshold,
+        "at": wording.mark,
         "plural": wording.plural,
         "payload": lambda content: Markup(payload.dump(content)),  # noqa: S704 - escaped by `dump`
         "markup": Markup,  # only for pictures that `figures` and `strips` made
     }
-    script = (TEMPLATES / f"{name}.js").read_text()
+    script = (TEMPLATES / f"{name}.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     template = environment.get_template(f"{name}.html.j2")
-    css = (TEMPLATES / "common.css").read_text() + figure_colours()
+    css = (TEMPLATES / "common.css").read_text(encoding="utf-8") + figure_colours()
     return template.render(policy=policy, script=Markup(script), css=Markup(css), symbols=wording.SYMBOLS, **context)  # noqa: S704
 
 
@@ -140,20 +154,43 @@ def figure_colours() -> str:
 # -- views ----------------------------------------------------------------------------------------------------------
 
 
-def _pairs(verdicts: Mapping[str, Any], shown: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    return [(check, shown[check["id"]]) for check in verdicts["checks"]]
+LOOSE = {
+    "code": ("Checks of the code", "They serve no claim of the paper: they show that our code does what it says."),
+    "gates": ("Gates", "They serve no claim: where one does not hold, the checks that wait for it could not tell."),
+    "others": ("Further checks", "They serve no claim of the paper."),
+}
+"""What stands under no claim: a title, and what it is."""
 
 
-def _check(check: Mapping[str, Any]) -> dict[str, Any]:
+def _loose(verdicts: Mapping[str, Any], shown: Mapping[str, Any]) -> list[tuple[str, str, list[Any]]]:
+    """The checks that serve no claim: those of the code, gates, others."""
+    found: dict[str, list[Any]] = {}
+    for check in verdicts["checks"]:
+        if not check["serves"]:
+            sort = "gates" if check.get("control") else "code" if check["kind"] == "exact" else "others"
+            found.setdefault(sort, []).append(shown[check["id"]])
+    return [(*LOOSE[sort], found[sort]) for sort in LOOSE if sort in found]
+
+
+def _check(check: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], held: Held | None) -> dict[str, Any]:
     """A check as the template shows it."""
-    lines = strips.of_check(check)
     extended = check.get("extended")
     return {
         **check,
         "anchored": False,
-        "strips": lines,
+        "strips": strips.of_check(check),
         "headline": _headline(check),
+        "drawn": strips.headline(check),
         "ends": wording.interval(check["interval"]),
+        "coverage": wording.coverage(check),
+        "asked": wording.asked(check["form"]),
+        "look": wording.look(check),
+        "again": wording.again(check),
+        "without_gate": wording.without_gate(check),
+        "gate_of": gated_by(rows, check["id"]),
+        "waits_for": [(row["id"], row["verdict"]) for row in rows if row["id"] in check.get("gates", ())],
+        "held": held,
+        "error": check.get("error", ""),
         "listed": check["runs"][:LISTED_RUNS],
         "survives_holm": check.get("survives_holm"),
         "control": check.get("control", False),
@@ -173,7 +210,7 @@ def _claim(claim: Mapping[str, Any], shown: Mapping[str, dict[str, Any]]) -> dic
     for id in claim["checks"]:
         views.append({**shown[id], "whole": not shown[id]["anchored"], "home": shown[id].get("home", claim["id"])})
         shown[id] |= {"anchored": True, "home": views[-1]["home"]}
-    return {**claim, "views": views}
+    return {**claim, "held": wording.held(claim["holds"]), "views": views}
 
 
 def _draw(figures: Iterable[Spec | Drawn], results: Results) -> list[Drawn]:
@@ -208,11 +245,15 @@ def _selections(results: Results) -> list[dict[str, Any]]:
                     {
                         "values": [row.get("values", {}).get(key) for key in keys],
                         "score": row.get("score"),
+                        "diverged": row.get("diverged", 0),
+                        "widened": row.get("widened", 0),
                         "won": stage.get("winner") is not None and row.get("values") == stage["winner"],
                     }
                     for row in rows
                 ],
                 "winner": stage.get("winner"),
+                "widened": any(row.get("widened") for row in rows),
+                "on_edge": stage.get("on_edge", False),
             })  # fmt: skip
     return found
 
@@ -240,7 +281,7 @@ def _rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
 
 UNITS = ("CPU-hours", "GPU-hours")
 
-COSTS = ("hours", "held", "core_seconds")
+COSTS = ("hours", "held", "core_seconds", "codes", "parts")
 """Facts that are shown as the page's costs, not among the rest of the provenance."""
 
 

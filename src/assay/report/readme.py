@@ -14,17 +14,27 @@ from typing import Any
 
 from assay.errors import UserError
 from assay.report import wording
+from assay.verdicts import gated_by
+
+SURE = 0.9
+"""A verdict to which another draw of seeds would come less often than this says so in the table."""
 
 
 def render(verdicts: Mapping[str, Any]) -> str:
     """The verdicts of `verdicts.json` as Markdown: a line that sums up, a table of claims, a table of checks."""
     claims = verdicts["claims"]
     tally = wording.tally(claim["verdict"] for claim in claims)
+    told = wording.stands_for(verdicts)
+    stands = f" {escape(told[:1].upper() + told[1:])}." if told else ""
+    warnings = wording.warnings(verdicts)
     parts = [
         f"**{tally['reproduced']} of {wording.plural(len(claims), 'claim')} reproduced** at {verdicts['scale']} scale"
-        f" ({wording.counts(claim['verdict'] for claim in claims)}).",
-        _claims(claims),
-        "<details><summary>All checks</summary>\n\n" + _checks(verdicts["checks"]) + "\n\n</details>",
+        f" ({wording.counts(claim['verdict'] for claim in claims)}).{stands}",
+        *([f"**To know:** {escape('; '.join(warnings))}."] if warnings else []),
+        _claims(claims, verdicts["scale"]),
+        "<details><summary>All checks</summary>\n\n"
+        + _checks(verdicts["checks"], verdicts["scale"])
+        + "\n\n</details>",
     ]
     amended = [check for check in verdicts["checks"] if check["amended"]]
     if amended:
@@ -55,9 +65,9 @@ def is_current(path: Path, name: str, text: str) -> bool:
     return _replaced(before, path, name, text) == before
 
 
-def mark(verdict: str | None) -> str:
-    """A verdict with its sign, e.g. "✅ reproduced"."""
-    return f"{wording.EMOJI[verdict]} {verdict}" if verdict else "report"
+def mark(verdict: str | None, scale: str) -> str:
+    """A verdict with its sign and its scale, e.g. "✅ reproduced at desk scale"."""
+    return f"{wording.EMOJI[verdict]} {wording.mark(verdict, scale)}" if verdict else "report"
 
 
 def escape(text: Any) -> str:
@@ -73,41 +83,53 @@ def table(header: list[str], rows: list[list[str]], right: tuple[int, ...] = ())
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, line, *rows])
 
 
-def _claims(claims: list[Mapping[str, Any]]) -> str:
+def _claims(claims: list[Mapping[str, Any]], scale: str) -> str:
     rows = [
         [
             escape(claim["id"]),
             escape(claim["statement"]),
             escape(claim["source"] or ""),
             escape(claim["paper_says"] or ""),
-            mark(claim["verdict"]),
+            mark(claim["verdict"], scale),
             escape(", ".join(claim["checks"])) or "none",
+            wording.held(claim["holds"]),
         ]
         for claim in claims
     ]
-    return table(["", "claim", "where", "the paper says", "verdict", "checks"], rows)
+    return table(["", "claim", "where", "the paper says", "verdict", "checks", "of them"], rows)
 
 
-def _checks(checks: list[Mapping[str, Any]]) -> str:
+def _checks(checks: list[Mapping[str, Any]], scale: str) -> str:
     rows = [
         [
             escape(check["id"]),
             escape(check["statement"]) + (" (amended)" if check["amended"] else ""),
-            escape(", ".join(check["serves"])) or "the code",
+            _serves(check, checks),
             escape(wording.measured(check)) if check["measured"] is not None else "",
-            escape(wording.threshold(check["threshold"])),
+            escape(wording.asked(check["form"])),
             str(check["n"] or ""),
-            mark(check["verdict"]) + _remark(check),
+            mark(check["verdict"], scale) + _remark(check),
         ]
         for check in checks
     ]
     return table(["", "check", "serves", "measured", "asked for", "n", "verdict"], rows, right=(5,))
 
 
+def _serves(check: Mapping[str, Any], checks: list[Mapping[str, Any]]) -> str:
+    """What a check is for: its claims, the checks whose gate it is, or the code."""
+    if check.get("control"):
+        return escape(f"gate of {', '.join(gated_by(checks, check['id']))}")
+    return escape(", ".join(check["serves"])) or ("the code" if check["kind"] == "exact" else "")
+
+
 def _remark(check: Mapping[str, Any]) -> str:
-    if check.get("control") and check["verdict"] == "refuted":
-        return " (control: leaves its claims open)"
-    return "" if check.get("survives_holm", True) else " (not after Holm)"
+    if check.get("error"):
+        return escape(f" (error: {check['error']})")
+    held = f"{check['note']}; {wording.without_gate(check)}" if "ungated" in check else ""
+    again = wording.again(check, below=SURE)
+    said = [held, wording.look(check), again, "" if check.get("survives_holm", True) else "not after Holm"]
+    told = "; ".join(filter(None, said))
+    return f" ({escape(told)})" if told else ""
 
 
 def _amendments(checks: list[Mapping[str, Any]]) -> str:

@@ -8,14 +8,15 @@ cost a few hundred bytes each. Every one carries a sentence for those who do not
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from assay.measures import Bound
 from assay.report import wording
+from assay.verdicts import bound_of, widened
 
 WIDTH, HEIGHT = 260, 44
 LEFT, RIGHT, MIDDLE = 8, 252, 17
@@ -42,45 +43,52 @@ class Strip:
 
 
 def of_check(check: Mapping[str, Any]) -> list[Strip]:
-    """The strips of a check in `verdicts.json`, failing ones first; the first is its headline."""
-    make = {"exact": _exact, "count": _count, "interval": _interval, "report": _report}[check["kind"]]
-    strips = make(check)
+    """The strips of a check in `verdicts.json`, failing ones first."""
+    kinds = {"exact": _numbers, "mean": _numbers, "count": _count, "interval": _interval, "report": _report}
+    strips = kinds[check["kind"]](check)
     if check["kind"] == "report":
         return strips
     return sorted(strips, key=lambda strip: strip.holds is not False)
 
 
-def _exact(check: Mapping[str, Any]) -> list[Strip]:
+def headline(check: Mapping[str, Any]) -> Strip | None:
+    """The strip of the number that a check shows first."""
+    if not check["details"]:
+        return None
+    return next(iter(of_check({**check, "details": [wording.deciding(check)]})))
+
+
+def _numbers(check: Mapping[str, Any]) -> list[Strip]:
     strips = []
     for detail in check["details"]:
-        holds = bool(detail["holds"])
-        svg = line(detail["value"], None, f"x {detail['bound']}", _colour(check, holds))
-        demand = wording.demand(f"x {detail['bound']}")
-        strips.append(Strip(detail["name"], wording.number(detail["value"]), demand, svg, holds))
+        holds, bound = bool(detail["holds"]), bound_of(detail["bound"])
+        svg = line(detail["value"], bound, _colour(check, "reproduced" if holds else "refuted"))
+        strips.append(Strip(detail["name"], wording.number(detail["value"]), wording.demand(bound), svg, holds))
     return strips
 
 
 def _count(check: Mapping[str, Any]) -> list[Strip]:
     strips = []
     for detail in check["details"]:
-        k, n, holds = int(detail["k"]), int(detail["n"]), bool(detail["holds"])
-        need = needed(check["threshold"], n)
+        k, n, need = int(detail["k"]), int(detail["n"]), int(detail["need"])
         demand = f"needs all {n}" if need == n else f"needs {need} of {n}"
-        strips.append(Strip(detail["name"], f"{k} of {n}", demand, squares(k, n, need, _colour(check, holds)), holds))
+        if detail["verdict"] == "inconclusive" and k >= need:
+            demand += "; so many are not rare under the toss of a coin"
+        svg = squares(k, n, need, _colour(check, detail["verdict"]))
+        strips.append(Strip(detail["name"], f"{k} of {n}", demand, svg, bool(detail["holds"])))
     return strips
 
 
 def _interval(check: Mapping[str, Any]) -> list[Strip]:
-    _, low, high = wording.bounds(check["threshold"])
+    form = check["form"]
+    bound, against = bound_of(form["conditions"][0]["bound"]), form.get("against")
+    asked = Region(bound, widened(form), None if against is None else bound_of(against))
     strips = []
     for detail in check["details"]:
-        holds = bool(detail["holds"])
-        # One group that does not hold may be refuted or undecided: its interval tells which.
-        verdict = "reproduced" if holds else ("refuted" if _beyond(detail["interval"], low, high) else "inconclusive")
         text = " ".join(filter(None, [wording.number(detail["value"]), wording.interval(detail["interval"])]))
-        verdict = "untested" if check["verdict"] == "untested" else verdict
-        svg = line(detail["value"], detail["interval"], check["threshold"], verdict)
-        strips.append(Strip(detail["name"], text, wording.demand(check["threshold"]), svg, holds))
+        verdict = _colour(check, detail["verdict"])
+        svg = line(detail["value"], asked, verdict, detail["interval"], wording.coverage(check))
+        strips.append(Strip(detail["name"], text, asked.words, svg, bool(detail["holds"])))
     return strips
 
 
@@ -88,27 +96,9 @@ def _report(check: Mapping[str, Any]) -> list[Strip]:
     return [Strip(d["name"], wording.number(d["value"], 4), "", Markup(""), None) for d in check["details"]]
 
 
-def _colour(check: Mapping[str, Any], holds: bool) -> str:
+def _colour(check: Mapping[str, Any], verdict: str) -> str:
     """The class of a drawn number; grey where the check has no verdict, whatever its number says."""
-    if check["verdict"] == "untested":
-        return "untested"
-    return "reproduced" if holds else "refuted"
-
-
-def _beyond(ends: Any, low: float, high: float) -> bool:
-    if not ends:
-        return False
-    least, most = wording.as_float(ends[0]), wording.as_float(ends[1])
-    return least is not None and most is not None and (most < low or least > high)
-
-
-def needed(threshold: str, n: int) -> int:
-    """How many of n units a count check demands, from its threshold in words."""
-    match = re.search(r" in >= ([\d.e+-]+)$", threshold)
-    if not match:
-        return n
-    need = float(match[1])
-    return math.ceil(need * n - 1e-9) if need < 1 else int(need)
+    return "untested" if check["verdict"] == "untested" else verdict
 
 
 # -- drawing --------------------------------------------------------------------------------------------------------
@@ -135,33 +125,88 @@ class Scale:
         return round(LEFT + (RIGHT - LEFT) * min(1.0, max(0.0, share)), 1)
 
 
-def line(value: Any, ends: Any, threshold: str, verdict: str) -> Markup:
-    """A number with its interval (or None) against a threshold in words, e.g. "gap <= 0.1"."""
-    _, low, high = wording.bounds(threshold)
+@dataclass(frozen=True)
+class Region:
+    """Where a number must lie.
+
+    Attributes:
+        bound: the region for the number itself.
+        widened: the region for its interval, where there is a margin.
+        against: the region that refutes, where that is not all that lies outside.
+    """
+
+    bound: Bound
+    widened: Bound | None = None
+    against: Bound | None = None
+
+    @property
+    def margin(self) -> bool:
+        """Whether the interval may pass the bound."""
+        return self.widened is not None and self.widened != self.bound
+
+    @property
+    def words(self) -> str:
+        """The regions in words."""
+        text = wording.demand(self.bound)
+        if self.margin and self.widened is not None:
+            text = f"mean {text}" + (f", interval {wording.demand(self.widened)}" if self.widened.ends else "")
+        return text + (f"; refuted {wording.demand(self.against)}" if self.against is not None else "")
+
+
+def line(value: Any, region: Region | Bound, verdict: str, ends: Any = None, interval: str = "95 % interval") -> Markup:
+    """A number against the region where it must lie.
+
+    Args:
+        value: the number.
+        region: what is asked for.
+        verdict: gives the colour.
+        ends: of its interval, if it has one.
+        interval: what to call that.
+    """
+    region = Region(region) if isinstance(region, Bound) else region
+    wide = region.widened if region.margin else None
     x = wording.as_float(value)
     spread = [end for end in (wording.as_float(e) for e in ends or []) if end is not None]
-    points = [p for p in [x, *spread, low, high] if p is not None and math.isfinite(p)]
+    others = [*(wide.ends if wide else ()), *(region.against.ends if region.against else ())]
+    points = [p for p in [x, *spread, *region.bound.ends, *others] if p is not None and math.isfinite(p)]
     if x is None or not points:
         return Markup("")
     at = Scale(points)
-    start = at(low) if low > -math.inf else LEFT
-    stop = at(high) if high < math.inf else RIGHT
-    parts = [
-        f'<rect class="region" x="{start}" y="6" width="{max(1.0, stop - start):.1f}" height="22" rx="2"/>',
-        f'<line class="track" x1="{LEFT}" x2="{RIGHT}" y1="{MIDDLE}" y2="{MIDDLE}"/>',
-    ]
-    for edge in (low, high):
-        if math.isfinite(edge):
-            parts.append(f'<line class="edge" x1="{at(edge)}" x2="{at(edge)}" y1="3" y2="31"/>')
-            parts.append(_text(at(edge), wording.number(edge)))
+    parts = [_box(at, wide, "margin")] if wide else []
+    parts += [_box(at, region.bound, "region")] + ([_box(at, region.against, "against")] if region.against else [])
+    parts.append(f'<line class="track" x1="{LEFT}" x2="{RIGHT}" y1="{MIDDLE}" y2="{MIDDLE}"/>')
+    parts += _edges(at, region.bound.ends, others)
     if len(spread) == 2:
         parts.append(f'<line class="spread" x1="{at(spread[0])}" x2="{at(spread[1])}" y1="{MIDDLE}" y2="{MIDDLE}"/>')
         parts += [f'<line class="cap" x1="{at(s)}" x2="{at(s)}" y1="{MIDDLE - 5}" y2="{MIDDLE + 5}"/>' for s in spread]
     parts.append(f'<circle class="dot" cx="{at(x)}" cy="{MIDDLE}" r="5"/>')
-    between = f", 95 % interval {wording.number(spread[0])} to {wording.number(spread[1])}" if len(spread) == 2 else ""
+    between = f", {interval} {wording.number(spread[0])} to {wording.number(spread[1])}" if len(spread) == 2 else ""
     scale = " (logarithmic scale)" if at.log else ""
-    alt = f"measured {wording.number(x)}{between}; asked for {wording.demand(threshold) or 'nothing'}{scale}"
+    alt = f"measured {wording.number(x)}{between}; asked for {region.words or 'nothing'}{scale}"
     return _svg(parts, alt, verdict)
+
+
+def _box(at: Scale, bound: Bound, kind: str) -> str:
+    start = at(bound.low) if bound.low > -math.inf else LEFT
+    stop = at(bound.high) if bound.high < math.inf else RIGHT
+    return f'<rect class="{kind}" x="{start}" y="6" width="{max(1.0, stop - start):.1f}" height="22" rx="2"/>'
+
+
+CROWDED = 42
+"""Numbers at edges nearer than this are written to either side of them."""
+
+
+def _edges(at: Scale, bound: Sequence[float], others: Sequence[float]) -> list[str]:
+    """Lines at the edges of the regions, with their numbers."""
+    kinds = {**dict.fromkeys(others, "limit"), **dict.fromkeys(bound, "edge")}
+    places = sorted((at(edge), wording.number(edge), kind) for edge, kind in kinds.items())
+    parts = [f'<line class="{kind}" x1="{x}" x2="{x}" y1="3" y2="31"/>' for x, _, kind in places]
+    for i, (x, text, _) in enumerate(places):
+        left = i and x - places[i - 1][0] < CROWDED
+        right = i + 1 < len(places) and places[i + 1][0] - x < CROWDED
+        if not (left and right):
+            parts.append(_text(x, text, "start" if left else "end" if right else ""))
+    return parts
 
 
 def squares(k: int, n: int, need: int, verdict: str) -> Markup:
@@ -185,8 +230,8 @@ def squares(k: int, n: int, need: int, verdict: str) -> Markup:
     return _svg(parts, f"{k} of {n} passed; needed {need}", verdict)
 
 
-def _text(x: float, text: str) -> str:
-    anchor = "start" if x < 40 else "end" if x > WIDTH - 40 else "middle"
+def _text(x: float, text: str, anchor: str = "") -> str:
+    anchor = anchor or ("start" if x < 40 else "end" if x > WIDTH - 40 else "middle")
     shift = {"start": -3, "end": 3, "middle": 0}[anchor]
     return f'<text x="{x + shift:.1f}" y="41" text-anchor="{anchor}">{escape(text)}</text>'
 

@@ -36,7 +36,10 @@ def renderables(verdicts: Mapping[str, Any], lines: bool) -> list[Any]:
     from rich.text import Text
 
     claims = verdicts["claims"]
-    rows = [[claim["id"], _shown(claim["verdict"]), claim["statement"], claim["paper_says"] or ""] for claim in claims]
+    scale = verdicts["scale"]
+    rows = [
+        [claim["id"], _shown(claim["verdict"], scale), _claimed(claim), claim["paper_says"] or ""] for claim in claims
+    ]
     first = make_table(["claim", "verdict", "what the paper says", "its figure"], rows, lines, grow=2, whole=(0, 1))
     rows = [
         [
@@ -48,9 +51,12 @@ def renderables(verdicts: Mapping[str, Any], lines: bool) -> list[Any]:
         ]
         for check in verdicts["checks"]
     ]
-    second = make_table(["check", "verdict", "what is tested", "measured", "n"], rows, lines, grow=2, whole=(0, 1))
+    header = ["check", f"at {scale} scale", "what is tested", "measured", "n"]
+    second = make_table(header, rows, lines, grow=2, whole=(0, 1))
     tally = wording.counts(claim["verdict"] for claim in claims)
-    return [first, Text(), second, Text(f"\n{verdicts['paper']} at {verdicts['scale']} scale: {tally}")]
+    told = [f"\n{wording.stands_for(verdicts)}"] if wording.stands_for(verdicts) else []
+    last = [*(Text(line, style="red") for line in _wrong(verdicts)), *map(Text, told)]
+    return [first, Text(), second, *last, Text(f"\n{verdicts['paper']} at {scale} scale: {tally}")]
 
 
 def print_table(
@@ -94,28 +100,41 @@ def make_table(
 
 def make_console() -> Console:
     """Standard output; wide where it is no terminal, so that lines in a log are whole."""
-    import io
-    import sys
-
     from rich.console import Console
 
-    if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in (sys.stdout.encoding or "").lower():
-        sys.stdout.reconfigure(errors="replace")  # a sign that cannot be written must not end the program
+    from assay.entry import bear_any_locale
+
+    bear_any_locale()
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
-def _shown(verdict: str | None) -> Any:
+def _shown(verdict: str | None, scale: str = "") -> Any:
     from rich.text import Text
 
-    return Text(f"{wording.SYMBOLS[verdict]} {verdict or 'report'}", style=STYLES[verdict], no_wrap=True)
+    told = wording.mark(verdict, scale) if verdict and scale else verdict or "report"
+    return Text(f"{wording.SYMBOLS[verdict]} {told}", style=STYLES[verdict], no_wrap=True)
+
+
+def _claimed(claim: Mapping[str, Any]) -> Any:
+    """What a claim says, and below it how many of its checks hold."""
+    from rich.text import Text
+
+    return Text.assemble(claim["statement"], ("\n" + wording.held(claim["holds"]), "dim"))
+
+
+def _wrong(verdicts: Mapping[str, Any]) -> list[str]:
+    """What is wrong beyond the claims; a check that could not be judged is a line of its own."""
+    broken = [row for row in verdicts["checks"] if row.get("error")]
+    lines = [f"check {row['id']} could not be judged: {row['error']}" for row in broken]
+    return [*wording.warnings({**verdicts, "checks": ()}), *lines]
 
 
 def _told(check: Mapping[str, Any]) -> Any:
     """What a check tests, and below it what was asked for and what there is to remark."""
     from rich.text import Text
 
-    asked = wording.threshold(check["threshold"])
+    asked = wording.asked(check["form"])
     remarks = [f"asked for: {asked}" if asked else "", *_remarks(check)]
     below = "; ".join(filter(None, remarks))
     return Text.assemble(check["statement"], *([("\n" + below, "dim")] if below else []))
@@ -124,9 +143,12 @@ def _told(check: Mapping[str, Any]) -> Any:
 def _remarks(check: Mapping[str, Any]) -> list[str]:
     extended = check.get("extended")
     return [
+        "a gate, counts for no claim" if check.get("control") else "",
         "amended" if check["amended"] else "",
+        wording.look(check),
         "" if check.get("survives_holm", True) else "would not hold after Holm's correction",
         f"about {check['units_needed']:,} units would decide" if check["units_needed"] else "",
         f"{extended['verdict']} with n = {extended['n']}" if extended and extended["n"] > check["n"] else "",
-        check["note"] if check["kind"] != "count" or " of " not in check["note"] else "",
+        wording.remark(check),
+        wording.without_gate(check),
     ]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from assay import statistics
+from assay.claims import Groups, demanded
+from assay.measures import Bound
+from assay.verdicts import bound_of, groups_of, level, widened
 
 VERDICTS = ("reproduced", "refuted", "inconclusive", "untested")
 
@@ -67,36 +72,168 @@ def interval(ends: Any, digits: int = 3) -> str:
 def measured(check: Mapping[str, Any]) -> str:
     """A check's headline number with its interval."""
     if check["kind"] == "count" and check.get("details"):
-        low = min(check["details"], key=lambda d: d["k"] / d["n"])
-        return f"{low['k']} of {low['n']}"
+        decides = deciding(check)
+        return f"{decides['k']} of {decides['n']}"
     return " ".join(filter(None, [number(check["measured"]), interval(check["interval"])]))
 
 
-def bounds(text: str) -> tuple[str, float, float]:
-    """The name, least and largest value of a condition in words, e.g. "gap >= 0.1 and <= 1" -> ("gap", 0.1, 1.0)."""
-    low, high, name = -math.inf, math.inf, text.strip()
-    pattern = re.compile(r"^(.*?)\s*(>=|<=|>|<) ([-+]?(?:inf|[\d.]+(?:e[-+]?\d+)?))$")
-    for _ in range(2):
-        match = pattern.match(name)
-        if not match:
-            break
-        name = match[1].removesuffix("and").rstrip()
-        low, high = (float(match[3]), high) if match[2].startswith(">") else (low, float(match[3]))
-    return name, low, high
+def deciding(check: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a check's details the one behind its headline number: the group that decides, the worst of exact ones."""
+    details: Sequence[Mapping[str, Any]] = check["details"]
+    if check["kind"] == "count":
+        ranked = sorted(details, key=lambda d: d["k"] / d["n"], reverse=True)
+        need, _ = demanded(groups_of(check["form"]), len(details))
+        return ranked[min(need, len(details)) - 1]  # of groups that must all hold, the worst
+    mine = [d for d in details if d["value"] == check["measured"]]
+    return next((d for d in mine if d.get("interval") == check["interval"]), (mine or details)[0])
 
 
-def threshold(text: str) -> str:
-    """A check's threshold as people write it: "gap <= 1e-06 in >= 18" -> "gap ≤ 10⁻⁶ in ≥ 18"."""
-    signs = text.replace(">=", "≥").replace("<=", "≤")
-    return re.sub(r"(?<=[<>≤≥] )[-+]?[\d.]+(?:e[-+]?\d+)?", lambda match: number(float(match[0])), signs)
+def mark(verdict: str | None, scale: str) -> str:
+    """A verdict with the scale at which it was found, which is no judgement of the paper: "refuted at desk scale"."""
+    return f"{verdict} at {scale} scale" if verdict else "report only"
 
 
-def demand(text: str) -> str:
-    """The bounds of a condition in words: "gap >= 0.1 and < 1" -> "at least 0.1 and below 1"."""
-    tail = text.strip()[len(bounds(text)[0]) :].strip()
-    said = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
-    words = [said.get(word, word) for word in tail.split()]
-    return " ".join(word if as_float(word) is None else number(float(word)) for word in words)
+def stands_for(verdicts: Mapping[str, Any]) -> str:
+    """What the scale's setting stands in for: "desk scale: 20 epochs of Fashion-MNIST for ImageNet"; else ""."""
+    told = verdicts.get("stands_for")
+    return f"{verdicts['scale']} scale: {told}" if told else ""
+
+
+def held(holds: Sequence[int]) -> str:
+    """How many checks of a claim hold: "2 of 3 checks hold"."""
+    k, n = holds
+    return f"{k} of {plural(n, 'check')} hold{'s' if k == 1 else ''}" if n else "no check of it gives a verdict"
+
+
+def signs(bound: Bound) -> str:
+    """A bound in signs: "≥ 0.1 and ≤ 1"."""
+    lower, upper = (">", "<") if bound.strict else ("≥", "≤")
+    if bound.low == bound.high:
+        return f"= {number(bound.low)}"
+    parts = [f"{lower} {number(bound.low)}"] if bound.low > -math.inf else []
+    return " and ".join(parts + ([f"{upper} {number(bound.high)}"] if bound.high < math.inf else []))
+
+
+def demand(bound: Bound) -> str:
+    """A bound in words: "at least 0.1 and at most 1"."""
+    lower, upper = ("above", "below") if bound.strict else ("at least", "at most")
+    if bound.low == bound.high:
+        return f"exactly {number(bound.low)}"
+    parts = [f"{lower} {number(bound.low)}"] if bound.low > -math.inf else []
+    return " and ".join(parts + ([f"{upper} {number(bound.high)}"] if bound.high < math.inf else []))
+
+
+def asked(form: Mapping[str, Any]) -> str:
+    """What a check asks for, from its form: "gap ≤ 10⁻⁶ in ≥ 18 units"."""
+    kind = form["kind"]
+    if kind == "report" or not form["conditions"]:
+        return ""
+    text = "; ".join(f"{c['name']} {signs(bound_of(c['bound']))}".strip() for c in form["conditions"])
+    if kind == "count":
+        need = form["need"]
+        text += " in every unit" if need is None else f" in ≥ {_part(need)}"
+    if kind == "mean" or form.get("margin") == "any":
+        text = f"mean of {text}"
+    text += _groups(groups_of(form))
+    if form.get("margin") and form["margin"] != "any":
+        text += f", interval {signs(widened(form))}"
+    if form.get("against") is not None:
+        against = form["against"]
+        region = f"at most {_part(against)} pass" if kind == "count" else signs(bound_of(against))
+        text += f"; refuted where {region}"
+    if form.get("missing"):
+        text += f"; up to {_part(form['missing'])} may be undefined"
+    return text
+
+
+def _part(n: float) -> str:
+    """A number of units, or a share of them."""
+    return f"{100 * n:g} % of the units" if n < 1 else plural(int(n), "unit")
+
+
+def _groups(groups: Groups) -> str:
+    if groups == "all":
+        return ""
+    if isinstance(groups, tuple):
+        return f" in ≥ {groups[0]} groups, refuted by ≥ {groups[1]}"
+    return " in some group" if groups == "any" else f" in ≥ {groups} groups"
+
+
+def coverage(row: Mapping[str, Any]) -> str:
+    """What to call a check's interval: "98.05 % interval" for one of three looks."""
+    own = level(row) if row["kind"] == "interval" else statistics.LEVEL
+    return f"{100 * (1 - own):.4g} % interval"
+
+
+def look(row: Mapping[str, Any]) -> str:
+    """Which look gave a verdict, and what comes next: "look 1 of 3, 5 seeds; next: 10 seeds"; "" for one look."""
+    looks = row.get("looks")
+    if not looks:
+        return ""
+    taken, units, unit = looks["taken"], looks["units"], "sitting" if row["unit"] == "sitting" else "seed"
+    if not taken:
+        return f"look 1 of {len(units)}, {plural(units[0], unit)}: not complete"
+    text = f"look {taken} of {len(units)}, {plural(units[taken - 1], unit)}"
+    if row["verdict"] in ("reproduced", "refuted"):
+        return f"decided at {text}" if taken > 1 else text
+    if "next" in looks:
+        return f"{text}; next: {plural(looks['next']['units'], unit)}"
+    if "ends" in looks:
+        return f"{text}; no further look" + (f": {looks['ends']}" if looks["ends"] != row["note"] else "")
+    return f"{text}; it was the last" if taken == len(units) else text
+
+
+def again(row: Mapping[str, Any], below: float = 0.995) -> str:
+    """How often another draw of the looks would end otherwise; "" where the same end is as likely as `below`."""
+    shares, verdict = row.get("again"), row["verdict"]
+    key = "open" if verdict == "inconclusive" else verdict
+    if not shares or "ungated" in row or key not in shares or shares[key] >= below:
+        return ""
+    words = {"reproduced": "reproduce it", "refuted": "refute it", "open": "stay open"}
+    same = "stay open, too," if key == "open" else "decide the same way"
+    rest = [
+        f"{words[other]} in {_percent(share)}" for other, share in shares.items() if other != key and share >= 0.005
+    ]
+    return f"another draw of these looks would {same} in {', '.join([_percent(shares[key]), *rest])}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def without_gate(row: Mapping[str, Any]) -> str:
+    """What a check that a gate holds back would have said: "without it: reproduced"; "" for all others."""
+    own = row.get("ungated")
+    return f"without it: {'undecided' if own == 'inconclusive' else own}" if own else ""
+
+
+def remark(row: Mapping[str, Any]) -> str:
+    """The note of a check, where it is not its number again; its error, where it could not be judged."""
+    if row.get("error"):
+        return f"error: {row['error']}"
+    return "" if row["kind"] == "count" and " of " in row["note"] and not row.get("gates") else str(row["note"])
+
+
+def warnings(verdicts: Mapping[str, Any], outdated: Sequence[str] = ()) -> list[str]:
+    """What is wrong with a paper's results beyond its claims, one line each.
+
+    Args:
+        verdicts: of `verdicts.json`.
+        outdated: experiments and arms whose results are older than the code.
+    """
+    failed = (verdicts.get("code") or {}).get("failed") or []
+    broken = [row["id"] for row in verdicts.get("checks", ()) if row.get("error")]
+    return [
+        *([f"{'a check' if len(failed) == 1 else 'checks'} of the code failed: {', '.join(failed)}"] if failed else []),
+        *([f"{plural(len(broken), 'check')} could not be judged: {', '.join(broken)}"] if broken else []),
+        *([f"results older than the code: {some(outdated)}"] if outdated else []),
+    ]
+
+
+def some(names: Sequence[str], most: int = 4) -> str:
+    """The first few of many names: "a, b, c, d and 12 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def duration(seconds: Any) -> str:

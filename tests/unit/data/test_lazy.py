@@ -185,7 +185,7 @@ def openwebtext(**how):
 
 def test_documents_are_written_one_after_the_other_with_a_sum(corpus):
     assert np.fromfile(corpus / "tokens.bin", np.uint16).tolist() == STREAM
-    assert json.loads((corpus / "tokens.json").read_text())["tokens"] == len(STREAM)
+    assert json.loads((corpus / "tokens.json").read_text(encoding="utf-8"))["tokens"] == len(STREAM)
     assert [found.state for found in text.TOKENS.verify()] == ["ok"]
     with (corpus / "tokens.bin").open("r+b") as file:
         file.write(b"x")
@@ -236,7 +236,7 @@ def test_fetching_streams_the_corpus_once(tmp_path, monkeypatch):
     text.TOKENS.fetch()
     text.TOKENS.fetch()
     assert calls == [(text.CORPUS, "train", True)]
-    assert text.TOKENS.open().tolist() == STREAM
+    assert text.TOKENS.open(encoding="utf-8").tolist() == STREAM
 
 
 def test_without_the_corpus_there_is_one_line_and_it_can_be_made_up(tmp_path, monkeypatch):

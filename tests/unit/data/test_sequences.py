@@ -50,7 +50,7 @@ def test_noise_is_one_mode_of_the_amplitude_asked_for():
 
 def test_lists_of_operations(tmp_path):
     path = tmp_path / "basic_train.tsv"
-    path.write_text("Source\tTarget\n( ( [MAX 3 ) ( 9 ] ) )\t9\n( [SM 1 2 ] )\t3\n")
+    path.write_text("Source\tTarget\n( ( [MAX 3 ) ( 9 ] ) )\t9\n( [SM 1 2 ] )\t3\n", encoding="utf-8")
     x, y = lra.read_listops(path)
     words = [lra.LISTOPS[i] for i in x[0] if i]
     assert words == ["[MAX", "3", "9", "]"] and y.tolist() == [9, 3] and x.shape == (2, 2048)
@@ -72,7 +72,7 @@ def test_paths_in_images(tmp_path, monkeypatch):
     for i in range(10):
         Image.fromarray(np.full((32, 32), 20 * i, np.uint8)).save(top / "imgs" / "0" / f"sample_{i}.png")
         lines.append(f"imgs/0 sample_{i}.png {i} {i % 2} 0.1 3")
-    (top / "metadata" / "0.npy").write_text("\n".join(lines) + "\n")
+    (top / "metadata" / "0.npy").write_text("\n".join(lines) + "\n", encoding="utf-8")
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
     lra._read.cache_clear()
     data = LRA(task="pathfinder")

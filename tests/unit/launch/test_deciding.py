@@ -2,7 +2,7 @@
 
 import pytest
 
-from assay.launch import site, slurm
+from assay.launch import site, slurm, watching
 from assay.launch.profiles import Profile
 from assay.launch.site import Word
 from assay.launch.slurm import Launcher
@@ -54,7 +54,7 @@ def launcher(**profile):
 
 
 def runs(*names):
-    return [Run(name, {"trainer": {"device": "cpu", "threads": 1}}) for name in names]
+    return [Run(name, {"module": {"name": "net"}, "trainer": {"device": "cpu", "threads": 1}}) for name in names]
 
 
 def done(it, name, code=CODE, status="done", **more):
@@ -75,6 +75,22 @@ def test_a_scheduler_that_does_not_answer_decides_nothing(scheduler):
     scheduler.queue = None
     assert it.advance(runs("a")) == []
     assert len(scheduler.sent) == 1
+
+
+def test_a_scheduler_that_does_not_answer_has_not_forgotten_the_tasks(scheduler, monkeypatch):
+    it = launcher()
+    it.advance(runs("a", "b"))
+    done(it, "a")
+
+    def told():
+        return {row["run"]: (row["state"], row["scheduler"]) for row in watching.rows(it.sweep)}
+
+    monkeypatch.setattr(watching.shutil, "which", lambda name: name)
+    assert told() == {"a": ("done", "pending"), "b": ("waiting", "pending")}
+    scheduler.queue = None
+    assert told()["b"] == ("waiting", "no answer")
+    monkeypatch.setattr(watching.shutil, "which", lambda name: None)
+    assert told()["b"] == ("lost", ""), "where there is no Slurm nobody will answer"
 
 
 def test_a_record_is_the_truth_whatever_the_scheduler_says(scheduler):
@@ -129,7 +145,7 @@ def test_a_warned_task_has_counted_its_time_out_itself(scheduler):
 def test_out_of_memory_by_the_log_s_words(scheduler):
     it = launcher(memory_gb=2)
     it.advance(runs("a"))
-    (it.sweep.submitit / "1_0_log.err").write_text("slurmstepd: error: Detected 1 oom-kill event(s)")
+    (it.sweep.submitit / "1_0_log.err").write_text("slurmstepd: error: Detected 1 oom-kill event(s)", encoding="utf-8")
     scheduler.end("1", "FAILED", "9")
     it.advance(runs("a"))
     assert it.sweep.tries("a") == {"oom": 1}

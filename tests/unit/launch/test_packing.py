@@ -11,8 +11,8 @@ from assay.launch.profiles import Needs, Profile
 from assay.study import Run
 
 
-def run(name, device="cpu", threads=1):
-    return Run(name, {"trainer": {"device": device, "threads": threads}})
+def run(name, device="cpu", threads=1, module="net"):
+    return Run(name, {"module": {"name": module}, "trainer": {"device": device, "threads": threads}})
 
 
 def packed(runs, profile, seconds=None):
@@ -28,6 +28,15 @@ def test_every_run_is_in_exactly_one_task(n, side, tasks, seconds):
     ((_, dealt),) = packed(runs, profile, known)
     assert Counter(name for task in dealt for name in task) == Counter(r.signature for r in runs)
     assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+
+
+def test_a_sitting_of_a_timing_is_a_task_of_its_own_and_no_two_run_at_once():
+    profile = Profile.model_validate({"pack": {"side": 4}, "cpus": 2})
+    sittings = [run(f"t{i}", module="clock") for i in range(3)]
+    (_, nets), (kind, tasks) = packed([run("a"), run("b"), *sittings], profile)
+    assert [name for task in nets for name in task] == ["a", "b"]
+    assert tasks == [["t0"], ["t1"], ["t2"]]
+    assert kind.alone and (kind.side, kind.cpus) == (1, 2)
 
 
 def test_short_runs_share_few_tasks_and_long_ones_do_not():

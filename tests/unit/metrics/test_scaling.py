@@ -54,3 +54,33 @@ def test_every_call_that_counts_is_kept():
     assert "".join(calls) == "aaabbb"
     assert {name: len(seconds) for name, seconds in times.items()} == {"a": 3, "b": 3}
     assert scaling.seconds_in_turns({"a": calls.clear}, 1, timed=0, untimed=2) == {"a": []}
+
+
+def test_the_share_of_a_core_is_of_timed_calls_alone(monkeypatch):
+    wall, own, share = [0.0], [0.0], scaling.Share()
+    monkeypatch.setattr(scaling.time, "perf_counter", lambda: wall[0])
+    monkeypatch.setattr(scaling.time, "thread_time", lambda: own[0])
+
+    def call(seconds, computed):
+        wall[0] += seconds
+        own[0] += computed
+
+    costs = iter([(50.0, 0.0), (2.0, 2.0), (2.0, 1.0)])  # the first is not timed
+    assert math.isnan(share)
+    with scaling.told_to(share):
+        call(100.0, 0.0)  # set-up
+        scaling.medians_in_turns({"": lambda: call(*next(costs))}, 1, timed=2, untimed=1)
+        assert (share.computed, share.passed) == (3.0, 4.0)
+        with scaling.timing():
+            call(4.0, 3.0)
+    assert float(share) == 0.75
+    with scaling.timing():
+        call(1.0, 0.0)  # nobody is told
+    assert float(share) == 0.75
+
+
+def test_a_thread_that_waits_has_less_than_its_core():
+    share = scaling.Share()
+    with scaling.told_to(share), scaling.timing():
+        scaling.time.sleep(0.02)
+    assert float(share) < 0.5

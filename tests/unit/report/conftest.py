@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
+from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results, rules
 
 from assay.judging import judge
 
@@ -16,6 +18,18 @@ def results():
 @pytest.fixture(scope="session")
 def verdicts(results):
     return judge(results, *claims_and_checks())
+
+
+@pytest.fixture(scope="session")
+def more():
+    """Results with seeds for a second look."""
+    return make_results(seeds=range(1, 11))
+
+
+@pytest.fixture(scope="session")
+def ruled(more):
+    """Verdicts that show each rule of judgement, as they are read back."""
+    return json.loads(json.dumps(judge(more, *rules(), stands_for="a toy for ImageNet")))
 
 
 @pytest.fixture(scope="session")

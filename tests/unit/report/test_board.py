@@ -20,7 +20,11 @@ BOOKS = Catalogue(
 
 
 def verdicts(*marks, statement="a claim"):
-    return {"claims": [{"id": f"C{i + 1}", "statement": statement, "verdict": mark} for i, mark in enumerate(marks)]}
+    claims = [
+        {"id": f"C{i + 1}", "statement": statement, "verdict": mark, "holds": [int(mark == "reproduced"), 1]}
+        for i, mark in enumerate(marks)
+    ]
+    return {"schema": 2, "paper": "done", "scale": "desk", "claims": claims, "checks": []}
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def folders(tmp_path):
 
 def write(folder, content, page=False):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "verdicts.json").write_text(json.dumps(content))
+    (folder / "verdicts.json").write_text(json.dumps(content), encoding="utf-8")
     if page:
         (folder / "index.html").touch()
 
@@ -83,21 +87,58 @@ def test_the_page_shows_every_paper_and_links_to_what_is_there(folders):
     path = board.write_board(
         catalogue=BOOKS, papers=papers, reports=reports, out=reports / "index.html", claims=lambda s: []
     )
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     for slug in ("done", "fresh", "absent", "own"):
         assert f'id="{slug}"' in text
     assert 'href="done/desk/index.html#claim-C1"' in text and "it &lt;works&gt;" in text
     assert "Losses &amp; more" in text and "Other papers" in text
     absent = text[text.index('id="absent"') :].partition("</article>")[0]
     assert "not here yet" in absent and "make reproduce" not in absent
-    assert text == path.read_text() and [p.name for p in reports.glob(".*")] == []
+    assert text == path.read_text(encoding="utf-8") and [p.name for p in reports.glob(".*")] == []
+
+
+def test_marks_name_their_scale_and_what_is_wrong_stands_beside_them(folders):
+    papers, reports = folders
+    content = verdicts("reproduced", "refuted") | {"stands_for": "a toy for ImageNet", "code": {"failed": ["1", "2"]}}
+    content["checks"] = [{"id": "7", "error": "KeyError: 'x'", "serves": []}]
+    write(papers / "done" / "results" / "desk", content)
+    declared = verdicts("untested")["claims"]
+    older = {("done", "desk"): ["net/lion"]}
+    more = {"catalogue": BOOKS, "papers": papers, "claims": lambda slug: declared}
+    outdated = lambda slug, scale: older.get((slug, scale), [])  # noqa: E731
+    text = board.write_board(reports=reports, outdated=outdated, **more).read_text(encoding="utf-8")
+    assert "refuted at desk scale (0 of 1 check hold): a claim" in text and "desk scale: a toy for ImageNet" in text
+    assert "untested at desk scale: a claim" in text
+    done = text[text.index('id="done"') :].partition("</article>")[0]
+    told = re.search(r'<ul class="warnings">(.*?)</ul>', done)[1]
+    assert re.findall("<li>(.*?)</li>", told) == [
+        "checks of the code failed: 1, 2",
+        "1 check could not be judged: 7",
+        "results older than the code: net/lion",
+    ]
+    assert 'data-state="here reproduced refuted warned"' in text
+    marked = board.markdown(board.rows(outdated=outdated, **more), BOOKS.families)
+    line = next(line for line in marked.splitlines() if line.startswith("| [done]"))
+    assert line.endswith(
+        "1 of 2 at desk scale | desk scale: a toy for ImageNet; checks of the code failed: 1, 2; "
+        "1 check could not be judged: 7; results older than the code: net/lion |"
+    )
+    # A machine's own runs are of the code as it is, or `reproduce` says that they are stale.
+    write(reports / "done" / "desk", content)
+    (marks,) = board.rows(reports=reports, outdated=outdated, **more)[0].marks
+    assert marks.local and len(marks.warnings) == 2
 
 
 def test_in_its_family_a_paper_with_results_comes_first(folders):
     papers, reports = folders
     books = Catalogue({"optim": "Optimisation"}, [Entry(slug, slug, "optim") for slug in ("absent", "fresh", "done")])
     path = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: [])
-    assert re.findall(r'<article class="[^"]*" id="(\w+)"', path.read_text()) == ["done", "fresh", "absent", "own"]
+    assert re.findall(r'<article class="[^"]*" id="(\w+)"', path.read_text(encoding="utf-8")) == [
+        "done",
+        "fresh",
+        "absent",
+        "own",
+    ]
 
 
 def test_links_are_relative_to_where_the_board_stands(folders, tmp_path):
@@ -105,7 +146,7 @@ def test_links_are_relative_to_where_the_board_stands(folders, tmp_path):
     write(reports / "done" / "desk", verdicts("reproduced"), page=True)
     out = tmp_path / "elsewhere" / "board.html"
     board.write_board(out, catalogue=BOOKS, papers=papers, reports=reports, claims=lambda s: [])
-    link = re.search(r'href="([^"#]*)#claim-C1"', out.read_text())[1]
+    link = re.search(r'href="([^"#]*)#claim-C1"', out.read_text(encoding="utf-8"))[1]
     assert (out.parent / link).resolve() == (reports / "done" / "desk" / "index.html").resolve()
 
 
@@ -113,11 +154,13 @@ def test_no_text_becomes_markup(folders):
     papers, reports = folders
     write(papers / "done" / "results" / "desk", verdicts("reproduced", statement=EVIL))
     books = Catalogue({"optim": EVIL}, [Entry("done", EVIL, "optim", EVIL, 2023, EVIL, EVIL)])
-    text = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: []).read_text()
+    text = board.write_board(catalogue=books, papers=papers, reports=reports, claims=lambda s: []).read_text(
+        encoding="utf-8"
+    )
     assert text.count("<script") == 1 and "<script>alert" not in text
     marked = board.markdown(board.rows(catalogue=books, papers=papers, claims=lambda s: []), {"optim": EVIL})
     assert "<script" not in marked and all(
-        line.count(" | ") == 3 for line in marked.splitlines() if line.startswith("| \\[")
+        line.count(" | ") == 4 for line in marked.splitlines() if line.startswith("| \\[")
     )
 
 
@@ -125,7 +168,7 @@ def test_the_readme_has_the_committed_marks_alone(folders):
     write(folders[1] / "done" / "desk", verdicts("inconclusive", "inconclusive"))
     text = board.markdown(rows(folders, local=False), BOOKS.families)
     signs = wording.EMOJI["reproduced"] + wording.EMOJI["refuted"] + wording.EMOJI["reproduced"]
-    assert f"| {signs} | 2 of 3 |" in text and "inconclusive." not in text
+    assert f"| {signs} | 2 of 3 at desk scale |" in text and "inconclusive." not in text
     assert "**3 of 4 papers are here**, with 3 claims: 2 reproduced, 1 refuted." in text
     assert "1 paper not here yet" in text and "A paper that is not here" in text
 
@@ -153,10 +196,13 @@ def test_the_catalogue_is_whole():
 
 def test_a_catalogue_that_contradicts_itself_is_refused(tmp_path):
     path = tmp_path / "catalogue.yaml"
-    path.write_text("families: {a: A}\npapers:\n- {slug: x, title: t, family: a}\n- {slug: x, title: t, family: a}\n")
+    path.write_text(
+        "families: {a: A}\npapers:\n- {slug: x, title: t, family: a}\n- {slug: x, title: t, family: a}\n",
+        encoding="utf-8",
+    )
     with pytest.raises(ValueError, match="twice"):
         catalogue.load(path)
-    path.write_text("families: {a: A}\npapers:\n- {slug: x, title: t, family: b}\n")
+    path.write_text("families: {a: A}\npapers:\n- {slug: x, title: t, family: b}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="family b"):
         catalogue.load(path)
 

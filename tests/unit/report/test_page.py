@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from assay.judging import judge
-from assay.report import page
+from assay.report import page, replications
 from assay.report.catalogue import Entry
 from assay.results import Expected, Results
 from benchmarks.pages import records
@@ -69,14 +69,17 @@ def test_it_shows_every_claim_and_check_with_its_verdict(read, verdicts):
         assert claim["statement"] in read.text and (claim["paper_says"] or "") in read.text
     for check in verdicts["checks"]:
         assert f"check-{check['id']}" in anchors and check["statement"] in read.text
-    assert "3 of 7 claims reproduced" in read.text
+    assert "3 of 7 claims reproduced at desk scale" in read.text
+    for claim in verdicts["claims"]:
+        assert f"{claim['id']} {claim['verdict']} at desk scale:" in read.text
     assert {"reproduced", "refuted", "inconclusive", "untested"} <= {c["verdict"] for c in verdicts["claims"]}
 
 
 def test_it_shows_what_may_be_held_against_a_verdict(read, verdicts):
     check = next(check for check in verdicts["checks"] if check["amended"])
     assert check["amended"]["old"] in read.text and check["amended"]["reason"] in read.text
-    assert "About 160 units would likely decide it; 5 were registered" in read.text
+    needed = next(check["units_needed"] for check in verdicts["checks"] if check["units_needed"])
+    assert f"About {needed} units would likely decide it; 5 were looked at" in read.text
     assert "With further seeds (n = 8)" in read.text
     assert "not enough memory" in read.text and "not finite at step 418" in read.text
     assert "Not drawn: no finished run of imagenet" in read.text
@@ -97,7 +100,35 @@ def test_a_verdict_that_does_not_survive_holm_says_so(results, verdicts, figures
     fragile = json.loads(json.dumps(verdicts))
     next(check for check in fragile["checks"] if check["id"] == "5")["survives_holm"] = False
     assert "not after Holm's correction" in Reader(page.html(results, fragile, [], paper=PAPER)).text
-    assert "not after Holm's correction" not in Reader(page.html(results, verdicts, [], paper=PAPER)).text
+    whole = {**verdicts, "checks": [check | {"survives_holm": True} for check in verdicts["checks"]]}
+    assert "not after Holm's correction" not in Reader(page.html(results, whole, [], paper=PAPER)).text
+
+
+def test_looks_gates_errors_and_what_stands_in_are_said(more, ruled):
+    text = Reader(page.html(more, ruled, [], paper=PAPER, outdated=["box/lion"])).text
+    assert "desk scale: a toy for ImageNet" in text
+    for warning in ("a check of the code failed: code", "could not be judged: broken", "older than the code: box/lion"):
+        assert warning in text
+    assert "It could not be judged: KeyError: 'no such column' (broken, line" in text
+    assert "Held back: its gate learns is refuted; without it: reproduced." in text
+    assert "gate of held back" in text and "gate of level by level" in text and "Gate: check learns (refuted)" in text
+    assert (
+        "decided at look 2 of 3, 10 seeds" in text and "look 1 of 3, 5 seeds; no further look: 20 units would" in text
+    )
+    assert "If what was seen is the truth, another draw of these looks would stay open, too, in 91 %" in text
+    assert "13 of 23 checks hold" in text and "no check of it gives a verdict" in text
+    assert "Checks of the code They serve no claim" in text and "Gates They serve no claim" in text
+
+
+def test_on_how_many_machines_a_verdict_held_is_said(more, ruled):
+    own = replications.of_sweep(more.facts, ruled)
+    other = own.machine.model_copy(update={"cpu": "another processor"})
+    seen = {"any": own.checks["any"].model_copy(update={"verdict": "refuted"})}
+    sweeps = [own, own.model_copy(update={"machine": other, "checks": {**own.checks, **seen}})]
+    read = Reader(page.html(more, ruled, [], paper=PAPER, sweeps=sweeps))
+    assert read.text.count("held on 1 of 2 machines") == 1 and read.text.count("held on 2 of 2 machines") > 5
+    assert "another processor, 2 cores, torch 2.15.0: refuted (0.0608)" in read.values("title")
+    assert "held on 1" not in Reader(page.html(more, ruled, [], paper=PAPER, sweeps=[own])).text
 
 
 def test_nothing_is_requested_from_anywhere(read):
@@ -183,7 +214,7 @@ def test_a_smoke_page_says_what_smoke_is_worth(figures, request):
 def test_a_page_without_any_run(tmp_path):
     empty = Results("made_up", "desk", pl.DataFrame(), pl.DataFrame(), pl.DataFrame(), expected={"box": Expected(3, 0)})
     path = page.write_page(empty, judge(empty, [], []), [], tmp_path)
-    assert path == tmp_path / "index.html" and "No runs yet" in path.read_text()
+    assert path == tmp_path / "index.html" and "No runs yet" in path.read_text(encoding="utf-8")
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]  # nothing half-written is left
 
 
@@ -196,3 +227,17 @@ def test_ten_thousand_records_stay_small_and_quick():
     assert time.process_time() - start < 10
     assert len(text.encode()) < 15_000_000
     assert len(json.loads(Reader(text).scripts[0])["signatures"]) == n
+
+
+def test_a_selection_shows_who_diverged_and_what_widening_added(results):
+    rows = [
+        {"values": {"lr": 0.1}, "score": 0.5},
+        {"values": {"lr": 0.3}, "score": None, "diverged": 1, "widened": 1},
+    ]
+    stage = {"stage": 1, "by": "val/accuracy", "mode": "max", "per": {}, "candidates": rows, "winner": {"lr": 0.1}}
+    results = replace(results, selections={"box": [{**stage, "on_edge": True}]})
+    text = Reader(page.html(results, judge(results, [], []), [])).text
+    assert "diverged" in text and "widening 1" in text and "stands on the edge of the grid" in text
+    plain = replace(results, selections={"box": [{**stage, "candidates": rows[:1]}]})
+    text = Reader(page.html(plain, judge(plain, [], []), [])).text
+    assert "diverged" not in text and "added by" not in text and "stands on the edge" not in text

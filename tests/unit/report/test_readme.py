@@ -14,7 +14,8 @@ from assay.report import readme
 def path(tmp_path):
     path = tmp_path / "README.md"
     path.write_text(
-        "# Title\n\n<!-- verdicts:begin -->\nold\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n"
+        "# Title\n\n<!-- verdicts:begin -->\nold\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n",
+        encoding="utf-8",
     )
     return path
 
@@ -22,7 +23,7 @@ def path(tmp_path):
 def test_update_changes_what_is_between_its_markers(path):
     assert readme.update(path, "verdicts", "\nnew \\1 text\n")
     expected = "# Title\n\n<!-- verdicts:begin -->\nnew \\1 text\n<!-- verdicts:end -->\n\n<!-- board:begin --><!-- board:end -->\nend\n"
-    assert path.read_text() == expected
+    assert path.read_text(encoding="utf-8") == expected
 
 
 def test_a_second_update_changes_nothing(path):
@@ -43,11 +44,11 @@ def test_a_second_update_changes_nothing(path):
     ],
 )
 def test_missing_or_doubled_markers_are_one_clear_line(path, content):
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match="verdicts:begin") as caught:
         readme.update(path, "verdicts", "x")
     assert "\n" not in str(caught.value)
-    assert path.read_text() == content
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -62,14 +63,39 @@ def test_verdicts_as_markdown(verdicts):
     )
     for claim in verdicts["claims"]:
         line = next(line for line in text.splitlines() if line.startswith(f"| {claim['id']} |"))
-        assert line.endswith(f" {claim['verdict']} | {', '.join(claim['checks'])} |")
+        held = f"{claim['holds'][0]} of {claim['holds'][1]} check"
+        assert f" {claim['verdict']} at desk scale | {', '.join(claim['checks'])} | {held}" in line
     assert "19 of 20" in text and "(amended)" in text and "Why it changed: a bound that is never reached" in text
     assert text == readme.render(verdicts)
 
 
 def test_a_verdict_that_does_not_survive_holm_says_so(verdicts):
     checks = [check | {"survives_holm": False} if check["id"] == "5" else check for check in verdicts["checks"]]
-    assert "✅ reproduced (not after Holm)" in readme.render({**verdicts, "checks": checks})
+    line = "✅ reproduced at desk scale (look 1 of 3, 5 seeds; not after Holm)"
+    assert line in readme.render({**verdicts, "checks": checks})
+
+
+def test_gates_looks_errors_and_what_stands_in_are_said(ruled):
+    text = readme.render(ruled)
+    assert "Desk scale: a toy for ImageNet." in text
+    assert "**To know:** a check of the code failed: code; 1 check could not be judged: broken." in text
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
+    assert (
+        "(its gate learns is refuted; without it: reproduced; look 1 of 3, 5 seeds; no further look)"
+        in rows["held back"]
+    )
+    assert "gate of held back" in rows["learns"] and "the code" in rows["code"]
+    assert "(error: KeyError: 'no such column' (broken, line" in rows["broken"]
+    assert "decided at look 2 of 3, 10 seeds" in rows["any"]
+
+
+def test_how_often_another_draw_ends_otherwise_is_said_where_it_is_often(ruled):
+    def told(share):
+        again = {"reproduced": share, "refuted": 0.0, "open": round(1 - share, 4)}
+        checks = [row | {"again": again} if row["id"] == "two" else row for row in ruled["checks"]]
+        return "another draw of these looks would decide the same way" in readme.render({**ruled, "checks": checks})
+
+    assert told(0.89) and not told(0.9)
 
 
 def test_markup_in_texts_stays_text(evil):
@@ -77,7 +103,7 @@ def test_markup_in_texts_stays_text(evil):
     text = readme.render(verdicts)
     assert "<script" not in text and "<img" not in text
     tables = [line for line in text.splitlines() if line.startswith("| ")]
-    assert {line.replace("\\|", "").count("|") for line in tables} == {7, 8}  # six and seven columns
+    assert {line.replace("\\|", "").count("|") for line in tables} == {8}  # seven columns
 
 
 @given(st.text())

@@ -27,8 +27,20 @@ def test_every_verdict_is_there(verdicts, options):
 def test_plain_lines_without_a_terminal(verdicts):
     text = printed(verdicts, width=160)
     assert "\x1b" not in text and "─" not in text
-    assert "asked for: gap ≤ 0.001 in ≥ 18; reproduced with n = 32" in text
-    assert "amended" in text and "about 160 units would decide" in text and "19 of 20" in text
+    assert "asked for: gap ≤ 0.001 in ≥ 18 units; reproduced with n = 32" in text
+    assert "amended" in text and "units would decide" in text and "19 of 20" in text
+    assert "✗ refuted at desk scale" in text and "0 of 1 check hold" in text and "look 1 of 3, 5 seeds" in text
+
+
+def test_what_is_wrong_beyond_the_claims_is_red_and_a_line_each(ruled):
+    text = printed(ruled, width=160)
+    assert "desk scale: a toy for ImageNet" in text and "a check of the code failed: code" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("check broken")]
+    assert line.startswith("check broken could not be judged: KeyError: 'no such column' (broken, line ")
+    assert "its gate learns is refuted; without it: reproduced" in text
+    assert "a gate, counts for no claim" in text
+    coloured = printed(ruled, width=160, force_terminal=True)
+    assert "\x1b[31mcheck broken could" in coloured
 
 
 def test_square_brackets_are_no_markup(verdicts):

@@ -1,0 +1,100 @@
+"""Further looks as a user meets them: taken by themselves, held back, gone on with, and never asked for too early."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CLAIMS = '''"""Claims of the made-up paper."""
+
+from assay.claims import Check, Claim, Count, Interval, above, scalar
+
+CLAIMS = [Claim("C1", "The walk stays near the origin.", "nowhere")]
+CHECKS = [
+    Check("1", "it stays within 100", ["C1"], Count([scalar("walk", "walk/end", module__pull=0.25) <= 100.0])),
+    Check("2", "it moves", ["C1"], Interval(scalar("walk", "walk/end", module__pull=0.5), above(-1e3), name="end")),
+]
+'''
+
+
+@pytest.fixture
+def undecided(checkout):
+    """Check 1 is a count of three, which a coin would pass in an eighth of all cases: six seeds decide it."""
+    (checkout.root / "papers/walk_one/claims.py").write_text(CLAIMS, encoding="utf-8")
+    checkout.edit("conf/paper/walk_one.yaml", "module.nap: 0.05", "module.nap: 0.0")
+    return checkout
+
+
+def rows(checkout):
+    return {row["id"]: row for row in checkout.verdicts("walk_one")["checks"]}
+
+
+def test_what_is_undecided_gets_more_seeds_and_nothing_else_does(undecided):
+    result = undecided.reproduce("walk_one")
+    assert result.returncode == 0, result.stderr
+    assert "undecided after look 1 of 3: 1:" in result.stdout
+    assert "9 runs computed" in result.stdout  # six registered, and three more of the level that check 1 reads
+    found = rows(undecided)
+    assert (found["1"]["verdict"], found["1"]["n"], found["1"]["looks"]["taken"]) == ("reproduced", 6, 2)
+    assert (found["2"]["verdict"], found["2"]["n"], found["2"]["looks"]["taken"]) == ("reproduced", 3, 1)
+    again = undecided.reproduce("walk_one")
+    assert "runs computed" not in again.stdout and rows(undecided) == found
+
+
+def test_one_look_says_what_is_open_and_the_same_command_without_it_goes_on(undecided):
+    result = undecided.reproduce("walk_one", "desk", "--looks", "1")
+    assert result.returncode == 0, result.stderr
+    assert "undecided after look 1 of 3: 1. The next look takes about" in result.stdout
+    assert "make reproduce PAPER=walk_one LOOKS=2" in result.stdout
+    found = rows(undecided)["1"]
+    assert (found["verdict"], found["n"]) == ("inconclusive", 3)
+    assert found["looks"]["next"]["units"] == 6
+    refused = undecided.run("assay", "publish", "walk_one")
+    assert refused.returncode == 2 and "another look at 1" in refused.stderr
+    result = undecided.reproduce("walk_one")
+    assert "3 runs computed" in result.stdout and rows(undecided)["1"]["verdict"] == "reproduced"
+    report = undecided.run("assay", "report", "walk_one")
+    assert report.returncode == 0 and rows(undecided)["1"]["n"] == 6  # whoever looks later finds all seeds
+
+
+def test_fewer_seeds_than_registered_decide_nothing_and_are_never_called_complete(undecided):
+    result = undecided.reproduce("walk_one", "desk", "--seeds", "2")
+    assert result.returncode == 0, result.stderr
+    found = rows(undecided)
+    assert {row["verdict"] for row in found.values()} == {"inconclusive"}
+    assert "incomplete (walk: 4 of 6 runs)" in found["1"]["note"] and "next" not in found["1"]["looks"]
+    before = {id: row["verdict"] for id, row in found.items()}
+    undecided.run("assay", "report", "walk_one")
+    assert {id: row["verdict"] for id, row in rows(undecided).items()} == before
+
+
+def test_the_minutes_that_are_asked_for_stop_a_sweep_and_it_goes_on(undecided):
+    undecided.edit("conf/paper/walk_one.yaml", "module.nap: 0.0", "module.nap: 0.2")
+    result = undecided.reproduce("walk_one", "desk", "--minutes", "0.01")
+    assert result.returncode == 1
+    assert "0.01 minutes are over" in result.stderr and "Go on with the same command" in result.stderr
+    undecided.edit("conf/paper/walk_one.yaml", "module.nap: 0.2", "module.nap: 0.0")
+    assert undecided.reproduce("walk_one").returncode == 0
+
+
+def test_a_mistake_in_claims_is_said_before_anything_runs(undecided):
+    undecided.edit("papers/walk_one/claims.py", "module__pull=0.25", "module__pull=0.3")
+    result = undecided.reproduce("walk_one")
+    assert result.returncode == 2
+    assert "check 1 reads module.pull = 0.3, a level that walk does not have" in result.stderr
+    assert not undecided.records("walk_one")
+
+
+def test_a_check_that_raises_does_not_hide_the_others(undecided):
+    broken = "def broken(results):\n    raise ZeroDivisionError('nothing to divide by')\n\n\nCLAIMS"
+    undecided.edit("papers/walk_one/claims.py", "CLAIMS", broken)
+    undecided.edit(
+        "papers/walk_one/claims.py",
+        "CHECKS = [",
+        "CHECKS = [\n    Check('3', 'odd', ['C1'], Interval(broken, above(0)), experiment='walk'),",
+    )
+    result = undecided.reproduce("walk_one", "desk", "--looks", "1")
+    assert result.returncode == 1 and "1 of 3 checks could not be judged: check 3: ZeroDivisionError" in result.stderr
+    found = rows(undecided)
+    assert found["2"]["verdict"] == "reproduced" and found["3"]["verdict"] == "inconclusive"
