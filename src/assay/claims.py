@@ -735,6 +735,8 @@ def _holds(bound: Bound, x: NDArray[np.float64] | float) -> NDArray[np.bool_]:
 
 def _kth(p_values: Sequence[float], k: int) -> float:
     """The p-value of "fewer than k of these hold": that of the k-th, times the number of ways to miss it."""
+    if k > len(p_values):
+        return 1.0
     return min(1.0, (len(p_values) - k + 1) * sorted(p_values)[k - 1])
 
 

@@ -175,7 +175,7 @@ def _judge_looks(check: Check, results: Results, checks: Mapping[str, Check], ju
     factors = statistics.LOOKS[: check.looks] if registered is not None else (1,)
     units = tuple(registered * factor for factor in factors) if registered is not None else ()
     level = statistics.LOOK_LEVEL if len(units) > 1 else statistics.LEVEL
-    means = _means(check, checks)
+    means = [gate for gate in _means(check, checks) if gate.id in judged and not judged[gate.id].error]
     reads = tuple(dict.fromkeys(read for one in (check, *means) for read in one.reads))
     own, finding, taken, p_values = Finding("untested"), Finding("untested"), 0, list[float]()
     look, view = Look(), results

@@ -252,6 +252,13 @@ class Measure:
         """Only the values at some levels of the columns that make its units and groups; a tuple names several."""
         return Filtered(self, _pairs(levels), keep=True)
 
+    def at(self, **levels: Any) -> Measure:
+        """The values at one level of each of some columns, which make units and groups no more: to compare two levels.
+
+        `early.at(lr=2) - early.at(lr=10)`; with `only` each side would keep its level in its labels, and match nothing.
+        """
+        return self.only(**levels).mean(*(axis for axis, _ in _pairs(levels)))
+
     def but(self, **levels: Any) -> Measure:
         """All values but those at some levels."""
         return Filtered(self, _pairs(levels), keep=False)
@@ -779,6 +786,10 @@ class Paired(Measure):
         for what, left, right in (("groups", self.a.by, self.b.by), ("units", self.a.over or (), self.b.over or ())):
             if left and right and left != right:
                 yield f"pairs {what} by {', '.join(left)} with {what} by {', '.join(right)}, which never match"
+            for column in left if left == right else ():
+                first, second = _levels_read(self.a, column), _levels_read(self.b, column)
+                if first and second and not [level for level in first if level in second]:
+                    yield f"pairs {column} = {_listed(first)} with {column} = {_listed(second)}, which never match"
 
     def __call__(self, results: Results) -> Values:
         """One value a pair."""
@@ -803,6 +814,21 @@ class Paired(Measure):
     def form(self) -> Any:
         """Both sides and the sign."""
         return [self.a.form(), self.sign, self.b.form()]
+
+
+def _levels_read(measure: Measure, column: str) -> list[Any] | None:
+    """The levels of a column that a measure reads; None where it reads all that there are."""
+    found: list[Any] = []
+    for read in measure.reads:
+        levels = read.arms if column == "arm" else dict(read.levels).get(column)
+        if levels is None:
+            return None
+        found += levels
+    return found
+
+
+def _listed(levels: Iterable[Any]) -> str:
+    return ", ".join(map(str, levels))
 
 
 def difference(a: Measure | Callable[[Results], Values], b: Measure | Callable[[Results], Values]) -> Measure:

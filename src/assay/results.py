@@ -100,9 +100,11 @@ class Results:
             if value is None and len(frame) and column not in own and own and frame[column].is_null().all():
                 raise KeyError(f"{experiment}: '{column}' is no axis; there is {sorted(own)}")
             frame = frame.filter(_has(frame[column], value))
-        asked = {key.replace("__", ".") for key in where}
-        kept = [c for c in frame.columns if c in own or c in asked or not frame[c].is_null().all()]
-        return frame.select(kept if len(frame) else frame.columns)
+        if frame.is_empty():
+            return frame
+        kept = {*own, *(key.replace("__", ".") for key in where)}
+        nulls = frame.null_count().row(0)
+        return frame.select([c for c, n in zip(frame.columns, nulls, strict=True) if c in kept or n < len(frame)])
 
     def curve(self, experiment: str, name: str, arm: str | None = None, **where: Any) -> pl.DataFrame:
         """The points of one curve, sorted by run and step."""

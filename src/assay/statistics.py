@@ -13,6 +13,7 @@ Checks over seeds are looked at up to three times, with n, 2n and 4n units (`LOO
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Callable, Hashable, Sequence
@@ -204,9 +205,18 @@ def beyond(effect: NDArray[np.float64] | float, n: int, level: float) -> NDArray
     shift = np.asarray(effect, np.float64) * math.sqrt(n)
     if n < 2:
         return np.zeros_like(shift)
+    if shift.size > 1000:  # simulated draws: between the points of a fine grid, good to 1e-4
+        return np.interp(shift, *_beyond_on_grid(n, level))
     critical = stats.t.ppf(1 - level / 2, n - 1)
     power = stats.nct.sf(critical, n - 1, shift)
     return np.where(np.isfinite(power), power, stats.norm.sf(critical - shift))
+
+
+@functools.cache
+def _beyond_on_grid(n: int, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    critical = float(stats.t.ppf(1 - level / 2, n - 1))
+    shifts = np.linspace(-10.0, 4 * critical + 10, 900)
+    return shifts, beyond(shifts / math.sqrt(n), n, level)
 
 
 @dataclass(frozen=True)
@@ -256,7 +266,7 @@ def draw_again(groups: Sequence[Sequence[float]], n: int, looks: int, decide: De
     else:
         spread = np.diag([float(np.var(group, ddof=1)) for group in groups])
     most = n * LOOKS[looks - 1]
-    draws = max(200, min(DRAWS, 1_000_000 // (most * len(groups))))
+    draws = min(DRAWS, max(200, 1_000_000 // (most * len(groups))))
     noise = rng.multivariate_normal(np.zeros(len(groups)), spread, size=(draws, most), method="svd")
     return _shares(run_looks(means + noise, n, looks, decide))
 

@@ -1,20 +1,23 @@
-"""Every number of the worked example in docs/statistics.md, recomputed."""
+"""Every number of docs/statistics.md, recomputed; and the figures in its words are those of its tables."""
 
 import re
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from scipy import stats
+from toy import results, seeds, verdict
 
-from assay import statistics
-from assay.claims import Check, Condition, Count, Interval, above, difference, scalar
-from assay.judging import judge
-from assay.results import Expected, Results
+from assay import judging, statistics
+from assay.claims import Condition, Count, Interval, Look, above, difference, scalar
+from benchmarks import looks
+from benchmarks.noises import NOISES
 
-TEXT = " ".join((Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8").split())
+PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+TEXT = " ".join(PAGE.split())
 ROWS = [[float(cell) for cell in row] for row in re.findall(r"\| (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", TEXT)]
+DIFFERENCES = [row[3] for row in ROWS[:5]]
+PASSES = Condition(scalar("box", "test/accuracy"), above(0))
 
 
 def numbers(pattern):
@@ -22,79 +25,134 @@ def numbers(pattern):
     expression = re.escape(pattern).replace(r"\#", r"(-?\d+(?:\.\d+)?)")
     found = re.findall(expression, TEXT)
     assert len(found) == 1, f"{pattern!r} is there {len(found)} times"
-    return [float(number) for number in (found[0] if isinstance(found[0], tuple) else found)]
+    return [float(number) for number in (found[0] if isinstance(found[0], tuple) else [found[0]])]
 
 
-def verdict(threshold):
-    rows = [
-        {
-            "experiment": "e",
-            "arm": arm,
-            "seed": int(seed),
-            "signature": f"{arm}{seed}",
-            "registered": True,
-            "test/accuracy": x,
-        }
-        for seed, a, b, _ in ROWS
-        for arm, x in (("A", a), ("B", b))
-    ]
-    results = Results("p", "desk", pl.DataFrame(rows), pl.DataFrame(), pl.DataFrame(), {"e": Expected(10, 10)})
-    measure = difference(*(scalar("e", "test/accuracy", arm) for arm in "AB"))
-    return judge(results, [], [Check("1", "", [], Interval(measure, above(threshold)))])["checks"][0]
+def table(name):
+    """The cells of a generated table, without its head; numbers as numbers."""
+    inside = PAGE.partition(f"<!-- {name}:begin -->")[2].partition(f"<!-- {name}:end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in inside.strip().splitlines()]
+    return [[float(c) if re.fullmatch(r"-?[\d.]+", c) else c for c in row] for row in rows[2:]]
+
+
+def judged(threshold, more=()):
+    rows = [row for arm, column in (("A", 1), ("B", 2)) for row in seeds([r[column] for r in ROWS[:5]], arm=arm)]
+    rows += seeds(more, registered=0, first=6, arm="A") + seeds([0.0] * len(more), registered=0, first=6, arm="B")
+    measure = difference(*(scalar("box", "test/accuracy", arm) for arm in "AB"))
+    return verdict(Interval(measure, above(threshold)), results(rows))
 
 
 def test_the_table_is_five_paired_seeds():
-    assert [row[0] for row in ROWS] == [1, 2, 3, 4, 5]
-    assert all(a - b == pytest.approx(d) for _, a, b, d in ROWS)
+    assert [row[0] for row in ROWS[:5]] == [1, 2, 3, 4, 5]
+    assert all(a - b == pytest.approx(d) for _, a, b, d in ROWS[:5])
 
 
-def test_the_check_is_reproduced_with_the_interval_that_is_given():
-    mean, sd = numbers("have mean # and standard deviation #. With")
+def test_the_check_is_reproduced_at_the_first_look_with_the_interval_that_is_given():
+    mean, sd, level = numbers("have mean # and standard deviation #. The interval at the level # is that")
     again, quantile, sd_again, n, low, high = numbers("freedom: # -+ # * # / sqrt(#), which is # to #.")
-    differences = [row[3] for row in ROWS]
-    assert (mean, sd) == (again, sd_again) == (round(np.mean(differences), 4), round(np.std(differences, ddof=1), 4))
-    assert (quantile, n) == (round(stats.t.ppf(0.975, len(ROWS) - 1), 3), len(ROWS))
-    row = verdict(0.0)
+    assert (mean, sd) == (again, sd_again) == (round(np.mean(DIFFERENCES), 4), round(np.std(DIFFERENCES, ddof=1), 4))
+    assert level == statistics.LOOK_LEVEL
+    assert (quantile, n) == (round(stats.t.ppf(1 - level / 2, 4), 3), 5)
+    row = judged(0.0)
     assert [round(x, 4) for x in row["interval"]] == [low, high]
-    assert (row["verdict"], [round(row["p_value"], 4)]) == ("reproduced", numbers("**reproduced**, with p = #."))
+    assert (row["verdict"], row["looks"]["taken"]) == ("reproduced", 1)
+    (p,) = numbers("at the first look, with p = #. Since")
+    factor, again, counts = numbers("this counts as # * # = #.")
+    assert p == again == round(statistics.p_value(DIFFERENCES, 0.0), 4)
+    assert (factor, counts) == (statistics.LOOK_FACTOR, round(row["p_value"], 4))
 
 
 def test_the_other_bounds_give_the_other_verdicts():
-    asked, p, seeds, power = numbers(
-        "for more than #, the interval would cross the bound: **inconclusive**, with p = #. If mean "
-        "and spread stay what they are, # seeds would decide with a probability of # %"
-    )
-    row = verdict(asked)
-    assert (row["verdict"], round(row["p_value"], 3), row["units_needed"]) == ("inconclusive", p, seeds)
-    assert power == 80
     (asked,) = numbers("for more than #, the interval would lie below: **refuted**")
-    assert verdict(asked)["verdict"] == "refuted"
+    assert judged(asked)["verdict"] == "refuted"
+    asked, needed, power = numbers(
+        "asked for more than #, the interval would cross the bound: open. If mean and spread stay what they are, # "
+        "seeds would decide with a probability of # %"
+    )
+    row = judged(asked)
+    assert (row["verdict"], row["units_needed"], row["looks"]["next"]["units"]) == ("inconclusive", needed, 10)
+    assert power == 80 and "The next look takes ten" in TEXT
+    *more, mean, low, high, bound = numbers(
+        "differences are #, #, #, # and #: now the mean is # and the interval # to #, all of it above #: **reproduced** at "
+        "the second look"
+    )
+    row = judged(asked, more)
+    assert (row["verdict"], row["looks"]["taken"], bound) == ("reproduced", 2, asked)
+    assert [round(x, 4) for x in (row["measured"], *row["interval"])] == [mean, low, high]
+    again, first, rest = (
+        judged(asked)["again"],
+        *numbers("with more than #, and five seeds seen, another draw would be reproduced in # %"),
+    )
+    assert (first, round(100 * again["reproduced"])) == (asked, rest) and again["refuted"] == 0
 
 
 def test_holms_correction():
-    *raw, first, second, third = numbers("with p = #, # and #. Holm's correction multiplies the smallest by three, the next "
-                                         "by two, the largest by one: #, # and #.")  # fmt: skip
-    assert raw[0] == round(verdict(0.0)["p_value"], 4)
-    assert statistics.holm(raw) == pytest.approx([first, second, third])
-    assert raw[1] < 0.05 < second
+    *raw, first, second, third, fourth = numbers("with p = #, #, # and #. Holm's correction multiplies the smallest by four, "
+                                                 "the next by three, and so on: #, #, # and #.")  # fmt: skip
+    assert raw[1] == round(judged(0.0)["p_value"], 4)
+    assert statistics.holm(raw) == pytest.approx([first, second, third, fourth], abs=5e-5)
+    assert first < 0.05 < second
+    assert numbers("so far times # (# / #, rounded up)") == [statistics.LOOK_FACTOR, 0.05, statistics.LOOK_LEVEL]
+    assert statistics.LOOK_FACTOR - 0.1 < 0.05 / statistics.LOOK_LEVEL <= statistics.LOOK_FACTOR
+    assert numbers("refutes it, times #.") == [len(statistics.LOOKS)]
 
 
-def test_the_count():
-    k, n, low, high = numbers("A count of # of # is shown with its Clopper-Pearson interval, # to #:")
-    assert [round(x, 3) for x in statistics.binomial_interval(int(k), int(n))] == [low, high]
-    registered, five, more, twenty = (int(x) for x in numbers("registered as # of # asks for # of # there"))
-    assert Count([Condition(scalar("e", "x"), above(0))], registered)._needed(twenty, five) == more
+def test_the_counts():
+    (share,) = numbers("4 or 5 of 5 would come up in # % of draws")
+    assert round(100 * statistics.at_least(4, 5)) == share
+    low, high = numbers("Clopper-Pearson interval: # to # for 4 of 5")
+    assert [round(x, 3) for x in statistics.binomial_interval(4, 5)] == [low, high]
+    assert numbers("probability of at most # when each seed passes with probability 1/2") == [statistics.COIN]
+    assert numbers("probability of at most # when each seed passes with the registered share, or with # where") == [
+        statistics.TOO_FEW, statistics.MOST_DEMANDED,
+    ]  # fmt: skip
+    for words, need in (("| 4 of 5 ", 4), ("| every seed of 5 ", None)):
+        cells = numbers(words + "| reproduced by #, refuted by # " * 3 + "|")
+        for n, by, refuted in zip((5, 10, 20), cells[::2], cells[1::2], strict=True):
+            look = Look(seeded=True, registered=5, looks=3, units=n)
+            marks = Count([PASSES], need)._marks(n, 1, look)
+            assert (np.flatnonzero(marks == 1)[0], np.flatnonzero(marks == -1)[-1]) == (by, refuted)
 
 
-def test_the_bootstrap():
-    *units, mean, low, high = numbers(f"with values {', '.join('#' * 12)} have mean # and the interval # to #,")
-    result = statistics.mean_interval(units)
-    assert (result.method, round(result.mean, 2), round(result.low, 2), round(result.high, 2)) == (
-        "BCa",
-        mean,
-        low,
-        high,
-    )
-    assert numbers("From ten units, BCa bootstrap of the mean** (#,# resamples)") == [9, 999]
-    assert statistics.RESAMPLES == 9999 and statistics.BOOTSTRAP_FROM == 10
-    assert [round(2 / (statistics.RESAMPLES + 1), 4)] == numbers("p-values below # apart")
+def test_the_numbers_of_the_rules():
+    assert numbers("at the level # at each of three looks, and at # where") == [statistics.LOOK_LEVEL, statistics.LEVEL]
+    assert numbers("decide in fewer than # % of draws") == [100 * statistics.HOPELESS]
+    assert statistics.FEWEST == 5 and "From five units on" in TEXT and "below five units the spread" in TEXT
+    assert statistics.LOOKS == (1, 2, 4) and "seeds, n, and while it is undecided with 2n and 4n" in TEXT
+    assert numbers("Below # the machine was busy") == [judging.QUIET]
+
+
+def test_the_tables_say_what_the_words_say():
+    """And what the rules were registered with: see the amendment."""
+    both = {
+        (row[0] or above_[0], row[1]): [float(c.split()[0]) for c in row[2:]]
+        for above_, row in _with_above(table("looks"))
+    }
+    assert all(4 <= x <= 5.6 for x in both["normal", "as judged"])
+    assert max(both["lognormal, sigma 0.7", "as judged"]) <= 14.5
+    opposite = {(row[0] or above_[0], row[1]): row[2:] for above_, row in _with_above(table("opposite"))}
+    assert max(max(row) for (_, words), row in opposite.items() if words == "three looks") < 0.3
+    assert all(row[1] <= 16 and row[3] == 50 for row in table("counts"))
+    covered = {(row[0] or above_[0], row[1]): row[2:] for above_, row in _with_above(table("intervals"))}
+    low, high = numbers("hold the truth in # to # % of cases at ten units")
+    ten = [row[2] for (_, kind), row in covered.items() if kind == "BCa"]
+    assert (round(min(ten)), round(max(ten))) == (low, high)
+
+
+def _with_above(rows):
+    return zip([rows[0], *rows], rows, strict=False)
+
+
+def test_the_table_of_counts_is_what_is_computed():
+    for words, need, n in (("4 of 5", 4, 5), ("every one of 3", None, 3)):
+        (row,) = [row for row in table("counts") if row[0] == words]
+        for passes, cell in ((3, row[1]), (1, row[3])):
+            share = row[2] if passes == 3 else 0.5 ** (1 / n) if need is None else 0.686
+            worst = 100 * looks.opposite(looks.count_looks(Count([PASSES], need), n, passes, share))
+            assert worst == pytest.approx(cell, abs=0.3)
+
+
+def test_a_simulation_of_a_few_draws_agrees_with_the_tables():
+    shares = looks.interval_looks(NOISES["normal"], 5, 1.0, 1000, 3)
+    (row,) = [row for row in table("effects") if row[0] == 1]
+    assert 100 * shares[0] == pytest.approx(row[1], abs=4)

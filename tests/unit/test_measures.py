@@ -258,6 +258,22 @@ def test_pairs_that_can_never_match_are_found_before_anything_runs():
         "pairs units by seed with units by seed, unit, which never match"
     ]
     assert (scalar("box", "x", group="arm") - scalar("box", "y", over=())).wrong() == []
+    grouped = scalar("box", "x", group=("arm", "lr"))
+    apart = grouped.only(lr=1) - grouped.only(lr=2)
+    assert apart.wrong() == ["pairs lr = 1 with lr = 2, which never match"] and apart(CROSS) == []
+    assert (grouped.only(arm="p") - grouped.only(arm=("q", "r"))).wrong() == [
+        "pairs arm = p with arm = q, r, which never match"
+    ]
+    assert (grouped.only(lr=(1, 2)) - grouped.only(lr=2)).wrong() == []
+
+
+def test_two_levels_are_compared_at_each_other_column():
+    grouped = scalar("box", "x", group=("arm", "lr"))
+    gap = grouped.at(lr=2) - grouped.at(lr=1)
+    assert gap.wrong() == [] and gap.by == ("arm",)
+    assert plain(gap(CROSS)) == {(f"arm={arm}", str(seed)): 3.0 for arm in "pq" for seed in (1, 2, 3)}
+    assert [read.levels for read in gap.reads] == [(("lr", (2,)),), (("lr", (1,)),)]
+    assert plain((grouped.at(arm="q", lr=1) - grouped.at(arm="p", lr=1))(CROSS)) == {("", s): 6.0 for s in "123"}
 
 
 @given(st.floats(0.1, 10), st.floats(-5, 5))

@@ -265,6 +265,13 @@ def test_the_probability_beyond_a_threshold_holds_for_huge_and_impossible_effect
     assert statistics.beyond(5.0, 1, 0.05) == 0
 
 
+@pytest.mark.parametrize("n", [2, 5, 80])
+def test_many_probabilities_at_once_are_those_of_one_at_a_time(n):
+    effects = np.linspace(-30, 30, 2001)
+    one = [float(statistics.beyond(effect, n, 0.0195)) for effect in effects[::50]]
+    assert statistics.beyond(effects, n, 0.0195)[::50] == pytest.approx(one, abs=2e-4)
+
+
 # -- tails of counts --------------------------------------------------------------------------------------------------
 
 
