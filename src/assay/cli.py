@@ -428,9 +428,13 @@ def _conclude(
     from assay.finished import remember
     from assay.judging import errors
     from assay.progress import clock
+    from assay.report.replications import differences
 
     console = _console()
     _show(whole, verdicts)
+    if session.made is None and not session.overrides:
+        for line in differences(session.paper, session.scale, verdicts):
+            console.print(f"committed results: {line}", markup=False, soft_wrap=True)
     if computed:
         console.print(f"{computed} runs computed in {clock(seconds)}")
     further = _further(whole, verdicts)
@@ -907,13 +911,13 @@ def board() -> None:
     Papers with committed results get the pages that the board leads to, unless this machine's runs have made them.
     """
     from assay import places
-    from assay.committed import write_missing_pages
+    from assay.committed import older_than_code, write_missing_pages
     from assay.report.board import update_readme, write_board
 
     console = _console()
     for page in write_missing_pages():
         console.print(f"page: {page}", soft_wrap=True)
-    write_board(places.reports() / "index.html")
+    write_board(places.reports() / "index.html", outdated=older_than_code)
     update_readme()
     console.print(f"board: {places.reports() / 'index.html'}", soft_wrap=True)
 

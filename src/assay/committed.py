@@ -13,6 +13,7 @@ from typing import Any
 
 from assay import places, sources
 from assay.errors import UserError
+from assay.outdated import outdated
 from assay.report.board import COMMITTED, SCALES
 from assay.report.replications import FILE
 from assay.reproduce import Session, command_of, draw, judge_paper, write_json
@@ -35,8 +36,17 @@ def write_page(session: Session, configurations: bool = True) -> dict[str, Any]:
     verdicts = judge_paper(session.paper, results)
     write_json(session.report_folder / "verdicts.json", {**verdicts, "from": COMMITTED})
     details = _details(session, results, configurations)
-    draw(session.paper, results, verdicts, session.report_folder, details)
+    older = older_than_code(session.paper, session.scale)
+    draw(session.paper, results, verdicts, session.report_folder, details, outdated=older)
     return verdicts
+
+
+def older_than_code(paper: str, scale: str) -> list[str]:
+    """The committed results that are older than the code, in words: "experiment/arm", or that all of them are."""
+    older = outdated(paper, scale)
+    results = sources.committed(paper, scale)
+    arms = 0 if results is None or results.runs.is_empty() else results.runs.select("experiment", "arm").n_unique()
+    return ["all of them"] if older and len(older) == arms else [f"{name}/{arm}" for name, arm in older]
 
 
 def write_missing_pages() -> Iterator[Path]:

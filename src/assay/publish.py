@@ -10,7 +10,7 @@ import polars as pl
 
 from assay import places
 from assay.errors import UserError
-from assay.judging import errors
+from assay.judging import cpu_minutes, errors
 from assay.outdated import facts_of
 from assay.reproduce import Session, check_paper_is_sound, judge_paper, write_json
 from assay.results import Results
@@ -124,15 +124,27 @@ def update_readmes(paper: str | None = None) -> list[Path]:
     """Bring the generated parts of a paper's README (all papers' if None) and of the root README up to date."""
     from assay.parts import papers
     from assay.report import board, readme
-    from assay.verdicts import read
 
     changed = []
     for slug in [paper] if paper else papers():
-        verdicts = places.PAPERS / slug / "results" / "desk" / "verdicts.json"
-        page = places.PAPERS / slug / "README.md"
-        if verdicts.exists() and page.exists() and readme.update(page, "verdicts", readme.render(read(verdicts))):
+        page, text = places.PAPERS / slug / "README.md", verdicts_text(slug)
+        if text is not None and page.exists() and readme.update(page, "verdicts", text):
             changed.append(page)
     root = places.ROOT / "README.md"
     if readme.update(root, "board", board.markdown()):
         changed.append(root)
     return changed
+
+
+def verdicts_text(paper: str) -> str | None:
+    """The generated part of a paper's README, from its committed desk results; None where it has none."""
+    from assay.parts import paper_module
+    from assay.report import readme
+    from assay.verdicts import read
+
+    path = committed_folder(paper, "desk") / "verdicts.json"
+    results = committed(paper, "desk")
+    if not path.exists() or results is None:
+        return None
+    module = paper_module(paper, "claims")
+    return readme.render(read(path), None if module is None else cpu_minutes(results, module.CHECKS))

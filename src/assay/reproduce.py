@@ -313,15 +313,16 @@ def draw(
     folder: Path,
     details: Mapping[str, Any],
     strict: bool = False,
+    outdated: Sequence[str] = (),
 ) -> None:
-    """The paper's page with its figures."""
+    """The paper's page with its figures; `outdated` names what of the results is older than the code."""
     from assay.parts import paper_module
     from assay.report import figures as drawing
     from assay.report import overview, page
 
     specs: Any = paper_module(paper, "figures") or ([] if verdicts["claims"] else overview.of(results))
     drawn = drawing.render(specs, results, strict=strict)
-    page.write_page(results, verdicts, drawn, folder / "index.html", details=details)
+    page.write_page(results, verdicts, drawn, folder / "index.html", details=details, outdated=outdated)
 
 
 def run_details(session: Session, plan: Plan) -> dict[str, dict[str, Any]]:

@@ -20,8 +20,13 @@ SURE = 0.9
 """A verdict to which another draw of seeds would come less often than this says so in the table."""
 
 
-def render(verdicts: Mapping[str, Any]) -> str:
-    """The verdicts of `verdicts.json` as Markdown: a line that sums up, a table of claims, a table of checks."""
+def render(verdicts: Mapping[str, Any], minutes: tuple[float, float] | None = None) -> str:
+    """The verdicts of `verdicts.json` as Markdown: a line that sums up, a table of claims, a table of checks.
+
+    Args:
+        verdicts: the content of the file.
+        minutes: CPU minutes of one look and of all looks, if known.
+    """
     claims = verdicts["claims"]
     tally = wording.tally(claim["verdict"] for claim in claims)
     told = wording.stands_for(verdicts)
@@ -31,6 +36,7 @@ def render(verdicts: Mapping[str, Any]) -> str:
         f"**{tally['reproduced']} of {wording.plural(len(claims), 'claim')} reproduced** at {verdicts['scale']} scale"
         f" ({wording.counts(claim['verdict'] for claim in claims)}).{stands}",
         *([f"**To know:** {escape('; '.join(warnings))}."] if warnings else []),
+        *([_minutes(*minutes)] if minutes else []),
         _claims(claims, verdicts["scale"]),
         "<details><summary>All checks</summary>\n\n"
         + _checks(verdicts["checks"], verdicts["scale"])
@@ -40,6 +46,11 @@ def render(verdicts: Mapping[str, Any]) -> str:
     if amended:
         parts.append(_amendments(amended))
     return "\n\n".join(parts)
+
+
+def _minutes(look: float, every: float) -> str:
+    more = "" if every - look < 0.1 else f", all three looks at most {wording.number(every, 2)}"
+    return f"One look takes {wording.number(look, 2)} CPU minutes{more}."
 
 
 def update(path: Path, name: str, text: str) -> bool:
