@@ -94,6 +94,7 @@ def test_a_page_of_committed_results_is_drawn_once_and_is_not_called_ones_own(ch
     pages = list(committed.write_missing_pages())
     assert [page.parts[-3:] for page in pages] == [("made_up", "desk", "index.html")]
     assert set(drawn.details.values().__iter__().__next__()) == {"command"}
+    assert drawn.outdated == ["all of them"]  # the tables do not say of which code they are
     assert list(committed.write_missing_pages()) == []
     (checkout / "papers" / "made_up" / "claims.py").touch()
     row = next(row for row in rows() if row.entry.slug == "made_up")
@@ -122,8 +123,8 @@ def rows():
 class Drawn:
     """Stands for drawing a page: keeps what it was given."""
 
-    def __call__(self, paper, results, verdicts, folder, details):
-        self.details = details
+    def __call__(self, paper, results, verdicts, folder, details, outdated=()):
+        self.details, self.outdated = details, outdated
         (folder / "index.html").write_text("drawn", encoding="utf-8")
 
 
