@@ -7,16 +7,15 @@ losses of all slices but the last: min w = exp(-eps S) where the weights have no
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
 import polars as pl
 from scipy.stats import spearmanr
 
 from assay.claims import (
     Check,
     Claim,
-    Condition,
     Count,
     Exact,
     Interval,
@@ -25,14 +24,11 @@ from assay.claims import (
     Report,
     Value,
     Values,
-    above,
-    at_least,
-    at_most,
-    below,
-    between,
     exact,
     function,
     scalar,
+    share,
+    table,
 )
 from assay.results import Results
 
@@ -94,124 +90,86 @@ CLAIMS = [
     ),
 ]
 
-FIXED = {"eps_0p001": 1e-3, "eps_0p1": 1e-1, "eps_10": 10.0}
-"""The arms with one tolerance for all steps, and it."""
+FIXED = ("eps_0p001", "eps_0p1", "eps_10")
+"""The arms with one tolerance for all steps."""
 
-CAUSAL = [*FIXED, "annealed", "annealed_stop"]
+CAUSAL = (*FIXED, "annealed", "annealed_stop")
 """The arms with eps > 0."""
 
-Row = tuple[float, str]
+LORENZ_ARMS = ("pinn", *CAUSAL)
+
+error = scalar("lorenz", "error/all", group="arm")
+median_of_fixed = scalar("lorenz", "error/all", FIXED, reduce="median")
+steps = scalar("lorenz", "steps/done", group="arm")
+fired = scalar("lorenz", "steps/fired", "annealed_stop")
+"""By seed, how many tolerances' turns the stopping rule ended early."""
+
+ac_error = scalar("allen_cahn", "error/all", group="arm")
+ac_log_ratio = (ac_error.at(arm="causal") / ac_error.at(arm="pinn")).log()
 
 
-def finals(results: Results, experiment: str, arm: str, name: str) -> dict[int, Row]:
-    """By seed, a final number of an arm's run, and the run."""
-    frame = results.of(experiment, arm=arm)
-    if frame.is_empty() or name not in frame.columns:
-        return {}
-    rows = frame.filter(pl.col(name).is_not_null()).sort("seed").iter_rows(named=True)
-    return {row["seed"]: (float(row[name]), row["signature"]) for row in rows}
+def ends(results: Results) -> pl.DataFrame:
+    """S and the error at the end of each causal run."""
+    runs = results.of("lorenz")
+    if not {"residual/earlier", "error/all", "steps/done"} <= set(runs.columns):
+        return pl.DataFrame()
+    step = pl.col("steps/done").cast(pl.Int64).alias("step")
+    found = runs.filter(pl.col("arm").is_in(CAUSAL)).select("signature", step, "residual/earlier", error="error/all")
+    return found.drop_nulls()
 
 
-def log_ratio(experiment: str, arm: str, other: str) -> Measure:
-    """By seed, log(error of one arm / error of another)."""
-    return (scalar(experiment, "error/all", arm) / scalar(experiment, "error/all", other)).log()
+def states(results: Results) -> pl.DataFrame:
+    """S and the error every 500 steps of each causal run, with the last state of one that ended between two of them."""
+    curves, last = results.of("lorenz", "curves"), ends(results)
+    if curves.is_empty() or last.is_empty():
+        return pl.DataFrame()
+    names = ("residual/earlier", "error")
+    curves = curves.filter(pl.col("arm").is_in(CAUSAL), pl.col("name").is_in(names), pl.col("step") > 0)
+    moment = ("signature", "step")
+    points = curves.pivot("name", index=moment, values="value").drop_nulls().select(last.columns)
+    return pl.concat([points, last], how="vertical_relaxed").unique(moment, keep="first", maintain_order=True)
 
 
-def states(results: Results, arm: str, ends_only: bool = False) -> list[tuple[float, float, str]]:
-    """(S, error, run) of an arm every 500 steps, with the last state of a run that ended between two of them."""
-    ends = [finals(results, "lorenz", arm, name) for name in ("residual/earlier", "error/all", "steps/done")]
-    last = {s: (ends[0][s][0], ends[1][s][0], ends[0][s][1]) for s in ends[0] if s in ends[1] and s in ends[2]}
-    if ends_only:
-        return list(last.values())
-    curves = [
-        results.curve("lorenz", name, arm).select("signature", "step", pl.col("value").alias(name))
-        for name in ("residual/earlier", "error")
-        if len(results.curve("lorenz", name, arm))
-    ]
-    if len(curves) < 2:
-        return []
-    both = curves[0].join(curves[1], on=["signature", "step"]).filter(pl.col("step") > 0).sort("signature", "step")
-    found = [(row[2], row[3], row[0]) for row in both.iter_rows()]
-    measured = {(row[0], row[1]) for row in both.iter_rows()}
-    return found + [row for seed, row in last.items() if (row[2], int(ends[2][seed][0])) not in measured]
-
-
-def indicator(ends_only: bool = False) -> Measure:
+def indicator(moments: Callable[[Results], pl.DataFrame]) -> Measure:
     """Spearman's correlation of S and the error over all causal arms, seeds and moments, as one value."""
 
-    @function(Read("lorenz", arms=tuple(CAUSAL)))
+    @function(Read("lorenz", arms=CAUSAL))
     def measure(results: Results) -> Values:
-        rows = [row for arm in CAUSAL for row in states(results, arm, ends_only)]
+        rows = moments(results)
         if len(rows) < 3:
             return []
-        found = float(spearmanr([row[0] for row in rows], [row[1] for row in rows]).statistic)
-        return [Value("all causal runs", found, tuple(sorted({row[2] for row in rows})))]
+        found = float(spearmanr(rows["residual/earlier"], rows["error"]).statistic)
+        return [Value("all causal runs", found, tuple(sorted(set(rows["signature"]))))]
 
     return measure
 
 
-def fired(results: Results) -> list[int]:
-    """Seeds in which the stopping rule ended at least one tolerance's turn early."""
-    return [seed for seed, (times, _) in finals(results, "lorenz", "annealed_stop", "steps/fired").items() if times > 0]
-
-
-STOPPED = "seeds in which the rule acted"
-
-
-@function(Read("lorenz", arms=("annealed_stop",)))
-def times_fired(results: Results) -> Values:
-    """How many seeds that are."""
-    known = finals(results, "lorenz", "annealed_stop", "steps/fired")
-    if not known:
-        return []
-    return [Value(STOPPED, float(len(fired(results))), tuple(sorted(run for _, run in known.values())))]
-
-
-def stopping(name: str) -> Measure:
-    """Over the seeds in which the rule acted: the geometric mean of stopped over not stopped.
+def acted(measure: Measure) -> Measure:
+    """A measure's values in the seeds in which the stopping rule acted.
 
     Nothing where fewer than three are left: the two arms are then nearly the same runs, and the check is inconclusive.
     """
 
-    @function(Read("lorenz", arms=("annealed_stop", "annealed")))
-    def measure(results: Results) -> Values:
-        stop, full = (finals(results, "lorenz", arm, name) for arm in ("annealed_stop", "annealed"))
-        seeds = [seed for seed in fired(results) if seed in full]
-        if len(seeds) < 3:
-            return []
-        if name == "steps/done":
-            ratio = sum(stop[s][0] for s in seeds) / sum(full[s][0] for s in seeds)
-        else:
-            ratio = math.exp(np.mean([math.log(stop[s][0] / full[s][0]) for s in seeds]))
-        return [Value(STOPPED, ratio, tuple(run for s in seeds for run in (stop[s][1], full[s][1])))]
+    @function(*measure.reads, *fired.reads, over="seed")
+    def kept(results: Results) -> Values:
+        seeds = {v.unit for v in fired(results) if v.value > 0}
+        found = [v for v in measure(results) if v.unit in seeds]
+        return found if len(found) >= 3 else []
 
-    return measure
+    return kept
 
 
-@function(Read("lorenz", arms=("annealed", *FIXED)), over="seed")
-def annealed_less_median(results: Results) -> Values:
-    """By seed, log(error of the annealed arm / median error of the three fixed tolerances)."""
-    annealed = finals(results, "lorenz", "annealed", "error/all")
-    fixed = [finals(results, "lorenz", arm, "error/all") for arm in FIXED]
-    found = []
-    for seed, (error, run) in annealed.items():
-        if all(seed in arm for arm in fixed):
-            median = float(np.median([arm[seed][0] for arm in fixed]))
-            found.append(Value(str(seed), math.log(error / median), (run, *(arm[seed][1] for arm in fixed))))
-    return found
+steps_ratio = acted(steps.at(arm="annealed_stop")).mean() / acted(steps.at(arm="annealed")).mean()
+"""Steps in all, stopped over not stopped."""
+
+error_log_ratio = acted((error.at(arm="annealed_stop") / error.at(arm="annealed")).log()).mean()
 
 
-def reports(experiment: str, arms: Sequence[str], names: Sequence[tuple[str, str]]) -> list[Condition]:
-    """A final number of every arm, for a report."""
-    return [
-        Condition(scalar(experiment, name, arm), at_most(math.inf), f"{text}, {arm}")
-        for name, text in names
-        for arm in arms
-    ]
+@function(*error_log_ratio.reads, over=())
+def error_ratio(results: Results) -> Values:
+    """The geometric mean of the errors' ratio, stopped over not stopped."""
+    return [replace(v, value=math.exp(v.value)) for v in error_log_ratio(results)]
 
-
-LORENZ_ARMS = ["pinn", *CAUSAL]
-AC_ARMS = ["pinn", "causal", "time_marching"]
 
 CHECKS = [
     Check(
@@ -220,15 +178,15 @@ CHECKS = [
         "non-increasing and equal to a double loop to 1e-12 (float64). The gradient of mean(w L) equals that with "
         "constant weights (rel. 1e-10); without detaching them it differs by more than 1e-2 at eps = 0.1 on an "
         "Allen-Cahn start.",
-        serves=["C1"],
-        kind=Exact(
+        ["C1"],
+        Exact(
             [
-                Condition(exact("1", "first_a"), at_most(1e-12), "w_1 - 1"),
-                Condition(exact("1", "first_b"), at_most(1e-12), "w_1 - exp(-eps L_0)"),
-                Condition(exact("1", "rise"), at_most(0), "largest rise of w"),
-                Condition(exact("1", "loop_error"), at_most(1e-12), "weights - double loop"),
-                Condition(exact("1", "gradient_error"), at_most(1e-10), "gradient - constant weights"),
-                Condition(exact("1", "attached_difference"), above(1e-2), "gradient through the weights"),
+                exact("1", "first_a", "w_1 - 1") <= 1e-12,
+                exact("1", "first_b", "w_1 - exp(-eps L_0)") <= 1e-12,
+                exact("1", "rise", "largest rise of w") <= 0,
+                exact("1", "loop_error", "weights - double loop") <= 1e-12,
+                exact("1", "gradient_error", "gradient - constant weights") <= 1e-10,
+                exact("1", "attached_difference", "gradient through the weights") > 1e-2,
             ]
         ),
         unit="number",
@@ -237,10 +195,10 @@ CHECKS = [
         "2",
         "Jets against nested autograd for MLP and modified MLP in float64: u, u_t and u_x to u_xxxx, max |jet - "
         "nested| / max |nested| < 1e-9 for each. u, u_x and u_xx at x = -1 and 1 agree to 1e-12 max(1, max |.|).",
-        serves=["C8"],
-        kind=Exact(
+        ["C8"],
+        Exact(
             [
-                Condition(exact("2", f"{name}_error_{net}"), below(bound), f"{text}, {net}")
+                exact("2", f"{name}_error_{net}", f"{text}, {net}") < bound
                 for net in ("mlp", "modified_mlp")
                 for name, bound, text in (("jets", 1e-9, "jets - nested"), ("period", 1e-12, "u(-1) - u(1)"))
             ]
@@ -252,13 +210,13 @@ CHECKS = [
         "ETDRK4: Allen-Cahn with 256 modes at dt = 1e-4 and half of it differ by < 1e-6 (rel. L2 at t = 1) and from "
         "LSODA (tolerances 1e-10) on the same semi-discretisation by < 1e-5; the order observed on regular "
         "Kuramoto-Sivashinsky at t = .2, from differences at dt = 2.5e-4, 1.25e-4, 6.25e-5, is 4 +- 0.3.",
-        serves=[],
-        kind=Exact(
+        [],
+        Exact(
             [
-                Condition(exact("3", "halved_step"), below(1e-6), "dt - dt/2"),
-                Condition(exact("3", "lsoda"), below(1e-5), "ETDRK4 - LSODA"),
-                Condition(exact("3", "order_coarse"), between(3.7, 4.3), "order at 2.5e-4"),
-                Condition(exact("3", "order_fine"), between(3.7, 4.3), "order at 1.25e-4"),
+                exact("3", "halved_step", "dt - dt/2") < 1e-6,
+                exact("3", "lsoda", "ETDRK4 - LSODA") < 1e-5,
+                exact("3", "order_coarse", "order at 2.5e-4").within(3.7, 4.3),
+                exact("3", "order_fine", "order at 1.25e-4").within(3.7, 4.3),
             ]
         ),
         unit="number",
@@ -267,26 +225,24 @@ CHECKS = [
         "4a",
         "Allen-Cahn, causal against plain, paired by seed: log(error_causal / error_pinn) is negative in 5 of 5 seeds "
         "(and so is its mean).",
-        serves=["C1"],
-        kind=Count([Condition(log_ratio("allen_cahn", "causal", "pinn"), below(0), "log(causal / plain)")]),
+        ["C1"],
+        Count(ac_log_ratio.called("log(causal / plain)") < 0),
     ),
     Check(
         "4b",
         "Lorenz, annealed without stop against eps = 0, both 6000 steps: the mean of log(error_annealed / error_pinn) "
         "is below 0 (paired t over 5 seeds).",
-        serves=["C1"],
-        kind=Interval(log_ratio("lorenz", "annealed", "pinn"), below(0), name="log(annealed / plain)"),
+        ["C1"],
+        Interval((error.at(arm="annealed") / error.at(arm="pinn")).log().called("log(annealed / plain)") < 0),
     ),
     Check(
         "4r",
         "Allen-Cahn: errors of all arms (time marching in four windows serves no check), and the mean log ratio.",
-        serves=["C1"],
-        kind=Report(
+        ["C1"],
+        Report(
             [
-                *reports("allen_cahn", AC_ARMS, [("error/all", "error")]),
-                Condition(
-                    log_ratio("allen_cahn", "causal", "pinn").mean("seed"), at_most(math.inf), "log(causal / plain)"
-                ),
+                *table("allen_cahn", {"error/all": "error"}, ("pinn", "causal", "time_marching")),
+                ac_log_ratio.mean().called("log(causal / plain)").shown(),
             ]
         ),
     ),
@@ -294,26 +250,19 @@ CHECKS = [
         "5a",
         "Allen-Cahn, plain arm, step 2500: the share of sum_i L_i that the first six of 24 slices carry is > .5 in >= "
         "3 of 5 seeds.",
-        serves=["C2"],
-        kind=Count(
-            [
-                Condition(
-                    scalar("allen_cahn", "residual/first_quarter", "pinn"), above(0.5), "share of the first quarter"
-                )
-            ],
-            need=3,
+        ["C2"],
+        Count(
+            scalar("allen_cahn", "residual/first_quarter", "pinn").called("share of the first quarter") > 0.5, need=3
         ),
     ),
     Check(
         "5b",
         "Allen-Cahn, plain arm: Spearman's correlation of C(t_i) = sum_j |dR(t_i, x_j)/dtheta|^2 / 24 with t_i is > 0 "
         "at step 0 and at step 1000, in >= 3 of 5 seeds.",
-        serves=["C2"],
-        kind=Count(
+        ["C2"],
+        Count(
             [
-                Condition(
-                    scalar("allen_cahn", f"rate/spearman_{step}", "pinn"), above(0), f"Spearman(C, t), step {step}"
-                )
+                scalar("allen_cahn", f"rate/spearman_{step}", "pinn").called(f"Spearman(C, t), step {step}") > 0
                 for step in (0, 1000)
             ],
             need=3,
@@ -322,17 +271,13 @@ CHECKS = [
     Check(
         "5r",
         "The share of the first quarter and the correlations of C with t of both arms.",
-        serves=["C2"],
-        kind=Report(
-            reports(
+        ["C2"],
+        Report(
+            table(
                 "allen_cahn",
-                ["pinn", "causal"],
-                [
-                    ("residual/first_quarter", "share of the first quarter"),
-                    ("rate/spearman_0", "Spearman(C, t), step 0"),
-                    ("rate/spearman_1000", "Spearman(C, t), step 1000"),
-                    ("rate/spearman_2500", "Spearman(C, t), step 2500"),
-                ],
+                {"residual/first_quarter": "share of the first quarter"}
+                | {f"rate/spearman_{step}": f"Spearman(C, t), step {step}" for step in (0, 1000, 2500)},
+                ("pinn", "causal"),
             )
         ),
     ),
@@ -341,8 +286,8 @@ CHECKS = [
         "Lorenz: Spearman(S, error) > .5, pooled over the five arms with eps > 0, five seeds, every 500 steps and "
         "the last state of runs that stop early. S = -log(min w)/eps is the unweighted residual: what is tested is the "
         "residual as an indicator of the error.",
-        serves=["C3"],
-        kind=Count([Condition(indicator(), above(0.5), "Spearman(S, error)")]),
+        ["C3"],
+        Count(indicator(states).called("Spearman(S, error)") > 0.5),
         unit="all causal runs",
     ),
     Check(
@@ -350,12 +295,12 @@ CHECKS = [
         "Lorenz, over the seeds in which the stopping rule acted before a tolerance's 1200 steps were over "
         "(inconclusive if fewer than 3): the stopped arm takes fewer steps in all, and the geometric mean of "
         "error_stop / error_nostop is <= 1.5.",
-        serves=["C3"],
-        kind=Count(
+        ["C3"],
+        Count(
             [
-                Condition(times_fired, at_least(0), "seeds"),
-                Condition(stopping("steps/done"), below(1), "steps, stopped / not stopped"),
-                Condition(stopping("error/all"), at_most(1.5), "error, stopped / not stopped"),
+                share(fired > 0).called("share of seeds in which the rule acted") >= 0,
+                steps_ratio.called("steps, stopped / not stopped") < 1,
+                error_ratio.called("error, stopped / not stopped") <= 1.5,
             ]
         ),
         unit="seeds together",
@@ -364,12 +309,12 @@ CHECKS = [
         "6r",
         "The same correlation at the runs' ends alone (both numbers fall with training); steps taken and turns that "
         "the rule ended.",
-        serves=["C3"],
-        kind=Report(
+        ["C3"],
+        Report(
             [
-                Condition(indicator(ends_only=True), at_most(math.inf), "Spearman(S, error) at the ends"),
-                *reports("lorenz", ["annealed_stop"], [("steps/done", "steps"), ("steps/fired", "turns ended early")]),
-                *reports("lorenz", LORENZ_ARMS, [("residual/earlier", "S")]),
+                indicator(ends).called("Spearman(S, error) at the ends").shown(),
+                *table("lorenz", {"steps/done": "steps", "steps/fired": "turns ended early"}, "annealed_stop"),
+                *table("lorenz", {"residual/earlier": "S"}, LORENZ_ARMS),
             ]
         ),
     ),
@@ -377,51 +322,51 @@ CHECKS = [
         "7",
         "Lorenz: the annealed arm's error is at most the median error of the fixed tolerances 1e-3, 1e-1 and 10, in >= "
         "4 of 5 seeds (without stop, 6000 steps).",
-        serves=["C4"],
-        kind=Count([Condition(annealed_less_median, at_most(0), "log(annealed / median of fixed)")], need=4),
+        ["C4"],
+        Count(
+            (error.at(arm="annealed") / median_of_fixed).log().called("log(annealed / median of fixed)") <= 0, need=4
+        ),
     ),
     Check(
         "7r",
         "Lorenz: the whole curve of errors against eps.",
-        serves=["C4"],
-        kind=Report(reports("lorenz", LORENZ_ARMS, [("error/all", "error")])),
+        ["C4"],
+        Report(table("lorenz", {"error/all": "error"}, LORENZ_ARMS)),
     ),
     Check(
         "7s",
         "Lorenz to t = 1 only: errors by component. The paper's T = 20 stays untested at desk scale.",
-        serves=["C5"],
-        kind=Report(reports("lorenz", ["pinn", "annealed"], [(f"error/{c}", f"error of {c}") for c in "xyz"])),
+        ["C5"],
+        Report(table("lorenz", {f"error/{c}": f"error of {c}" for c in "xyz"}, ("pinn", "annealed"))),
     ),
     Check(
         "8a",
         "A step with weights over a step that computes none, Allen-Cahn size, medians of 300 in turns: < 1.10.",
-        serves=["C8"],
-        kind=Count([Condition(scalar("cost", "time/causal_over_plain"), below(1.10), "causal / plain step")]),
+        ["C8"],
+        Count(scalar("cost", "time/causal_over_plain").called("causal / plain step") < 1.10),
         unit="sitting",
     ),
     Check(
         "8b",
         "u_xxxx on the Allen-Cahn grid and the gradient of the mean of its square, float32, medians of 7: nested "
         "reverse mode takes more than 1.5 times as long as jets.",
-        serves=["C8"],
-        kind=Count([Condition(scalar("cost", "time/over_jets/nested"), above(1.5), "nested / jets")]),
+        ["C8"],
+        Count(scalar("cost", "time/over_jets/nested").called("nested / jets") > 1.5),
         unit="sitting",
     ),
     Check(
         "8r",
         "Milliseconds of a step and of the derivative by four routes.",
-        serves=["C8"],
-        kind=Report(
-            [
-                *(
-                    Condition(scalar("cost", f"time/step_ms/{name}"), at_least(0), f"step, {name}")
-                    for name in ("causal", "plain")
-                ),
-                *(
-                    Condition(scalar("cost", f"time/derivative_ms/{name}"), at_least(0), f"u_xxxx, {name}")
+        ["C8"],
+        Report(
+            table(
+                "cost",
+                {f"time/step_ms/{name}": f"step, {name}" for name in ("causal", "plain")}
+                | {
+                    f"time/derivative_ms/{name}": f"u_xxxx, {name}"
                     for name in ("jets", "jets_autograd", "nested", "forward")
-                ),
-            ]
+                },
+            )
         ),
     ),
 ]

@@ -6,13 +6,6 @@ pair of classes: the five subsamples of a pair are not independent of each other
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Literal
-
-import numpy as np
-
 from assay import statistics
 from assay.claims import (
     Check,
@@ -26,14 +19,11 @@ from assay.claims import (
     Report,
     Value,
     Values,
-    above,
-    at_least,
-    at_most,
-    below,
-    between,
     exact,
     function,
     scalar,
+    slope,
+    table,
 )
 from assay.results import Results
 from assay.separators import BatchPerceptron, NormalizedBatchPerceptron, NormalizedLRGD, Perceptron, Separator
@@ -111,228 +101,89 @@ BOUNDED: dict[str, Separator] = {
 }
 """The arms that a theorem bounds."""
 
-PAIRS, ROWS = "pair", "data.rows"
+PAIR, ROWS = "pair", "data.rows"
+
+NEVER = 1e12
+"""Stands for infinitely many iterations."""
+
+iterations, censored = (
+    scalar("balanced", name, over=(PAIR, "seed"), group="arm") for name in ("iterations", "censored")
+)
+counted = (iterations + NEVER * censored).median("seed")
+"""By pair and arm, the median count over subsamples, where a censored run counts as infinitely many."""
+
+small = counted.only(arm=("lr_0p001", "lr_0p01", "lr_0p1")).min("arm")
+large = counted.only(arm=("lr_1", "lr_10", "lr_100")).min("arm")
+"""By pair, the smallest median count of the step sizes below 1, and of those from 1 on."""
+
+peak = scalar("balanced", "loss/peak", over=PAIR, group="arm", reduce="median")
+"""By pair and arm, the median over subsamples of the largest loss before separation."""
 
 
-def runs(results: Results, experiment: str, arm: str) -> list[dict[str, Any]]:
-    """The rows of an arm's finished runs, by pair and seed."""
-    frame = results.of(experiment, arm=arm)
-    if frame.is_empty() or "iterations" not in frame.columns:
-        return []
-    keys = [key for key in (PAIRS, ROWS, "seed") if key in frame.columns]
-    return list(frame.drop_nulls("iterations").sort(keys).iter_rows(named=True))
-
-
-def by_pair(
-    results: Results, experiment: str, arm: str, value: Callable[[dict[str, Any]], float]
-) -> dict[str, tuple[dict[int, float], list[str]]]:
-    """For each pair, the values of its subsamples by seed, and their runs."""
-    found: dict[str, tuple[dict[int, float], list[str]]] = {}
-    for row in runs(results, experiment, arm):
-        values, signatures = found.setdefault(str(row[PAIRS]), ({}, []))
-        values[row["seed"]] = value(row)
-        signatures.append(str(row["signature"]))
-    return found
-
-
-def count(row: dict[str, Any]) -> float:
-    """Iterations, infinitely many for a censored run."""
-    return math.inf if row["censored"] else float(row["iterations"])
-
-
-def medians_less(faster: str, slower: str, value: Callable[[dict[str, Any]], float]) -> Measure:
-    """By pair, the median over subsamples of one arm less that of another; NaN where both are infinite."""
-
-    @function(Read("balanced", arms=(faster, slower)))
-    def measure(results: Results) -> Values:
-        one, other = (by_pair(results, "balanced", arm, value) for arm in (faster, slower))
-        return [
-            Value(pair, _median(one[pair][0]) - _median(other[pair][0]), tuple(sorted(one[pair][1] + other[pair][1])))
-            for pair in one
-            if pair in other
-        ]
-
-    return measure
-
-
-def _median(values: dict[int, float]) -> float:
-    return float(np.median(list(values.values())))
-
-
-@function(Read("balanced", arms=tuple(LR)))
-def fastest_step(results: Results) -> Values:
-    """By pair, the step size of plain descent with the smallest median count; the smaller one of equals."""
-    medians: dict[str, list[tuple[float, float]]] = {}
-    signatures: dict[str, list[str]] = {}
-    for arm, gamma in LR.items():
-        for pair, (values, names) in by_pair(results, "balanced", arm, count).items():
-            medians.setdefault(pair, []).append((_median(values), gamma))
-            signatures.setdefault(pair, []).extend(names)
-    return [
-        Value(pair, min(found)[1] if math.isfinite(min(found)[0]) else math.nan, tuple(sorted(signatures[pair])))
-        for pair, found in medians.items()
-    ]
-
-
-def log_ratio(experiment: str) -> Measure:
+def log_ratio(experiment: str, over: tuple[str, ...] = (PAIR, "seed"), group: tuple[str, ...] = ()) -> Measure:
     """By pair, the mean over subsamples of log(iterations of plain descent / of normalised descent), gamma = 100.
 
     A censored run enters as its cap.
     """
-
-    @function(Read(experiment, arms=("lr_100", "nlr_100")))
-    def measure(results: Results) -> Values:
-        plain, normalised = (
-            by_pair(results, experiment, arm, lambda row: float(row["iterations"])) for arm in ("lr_100", "nlr_100")
-        )
-        found = []
-        for pair in plain:
-            if pair in normalised and plain[pair][0].keys() == normalised[pair][0].keys():
-                ratios = [math.log(plain[pair][0][seed] / normalised[pair][0][seed]) for seed in plain[pair][0]]
-                found.append(Value(pair, float(np.mean(ratios)), tuple(sorted(plain[pair][1] + normalised[pair][1]))))
-        return found
-
-    return measure
+    plain, normalised = (scalar(experiment, "iterations", arm, over, group) for arm in ("lr_100", "nlr_100"))
+    return (plain / normalised).log().mean("seed")
 
 
-def median_over_pairs(measure: Measure) -> Measure:
-    """The median of a measure's values as one value."""
-
-    @function(*measure.reads)
-    def reduced(results: Results) -> Values:
-        values = measure(results)
-        if not values:
-            return []
-        names = tuple(sorted(name for v in values for name in v.runs))
-        return [Value("all pairs", float(np.median([v.value for v in values])), names)]
-
-    return reduced
-
-
-def each(measure: Measure) -> Measure:
-    """A measure's values, each in a group of its own, so that a report lists them."""
-    return function(*measure.reads)(lambda results: [replace(v, group=v.unit) for v in measure(results)])
-
-
-def interval_end(measure: Measure, end: Literal["low", "high"]) -> Measure:
-    """One end of the 95 % interval of a measure's mean."""
-
-    @function(*measure.reads)
-    def reduced(results: Results) -> Values:
-        values = measure(results)
-        if len(values) < 2:
-            return []
-        found = getattr(statistics.mean_interval([v.value for v in values]), end)
-        return [Value("all pairs", found, tuple(sorted(name for v in values for name in v.runs)))]
-
-    return reduced
+@function(*log_ratio("balanced").reads)
+def ends(results: Results) -> Values:
+    """The ends of the 95 % interval of the mean log-ratio."""
+    values = log_ratio("balanced")(results)
+    if len(values) < 2:
+        return []
+    found = statistics.mean_interval([v.value for v in values])
+    runs = tuple(sorted(run for v in values for run in v.runs))
+    return [Value("all pairs", end, runs, name) for name, end in (("from", found.low), ("to", found.high))]
 
 
 def of_bound(experiment: str, arm: str) -> Measure:
     """Iterations over the theorem's bound for each run that got there, with the margin's lower bound for mu."""
-    margins = "worst_case_margin" if experiment == "worst_case" else "image_margin"
+    sets, kind = ("worst_case_margin", None) if experiment == "worst_case" else ("image_margin", experiment)
 
-    @function(Read(experiment, arms=(arm,)), margins)
+    @function(Read(experiment, arms=(arm,)), Read(sets, arms=kind and (kind,)))
     def measure(results: Results) -> Values:
-        known = _margins(results, experiment)
+        runs, margins = results.of(experiment, arm=arm), results.of(sets, arm=kind)
+        if runs.is_empty() or margins.is_empty():
+            return []
+        keys = [key for key in (PAIR, ROWS, "seed") if key in runs.columns and key in margins.columns]
         found = []
-        for row in runs(results, experiment, arm):
-            where = known.get((row.get(PAIRS), row.get(ROWS), row["seed"]))
-            if where is not None and where["margin/lower_bound"] > 0 and not row["censored"]:
-                bound = BOUNDED[arm].bound(
-                    int(where["margin/rows"]), where["margin/radius"], where["margin/lower_bound"]
-                )
-                label = f"{row[PAIRS]}, seed={row['seed']}" if PAIRS in row else f"n={row[ROWS]}"
-                signatures = (str(row["signature"]), where["signature"])
-                found.append(Value(label, float(row["iterations"]) / bound, signatures))
+        for row in runs.join(margins, on=keys).sort(keys).iter_rows(named=True):
+            if row["censored"] == 0 and row["margin/lower_bound"] > 0:
+                bound = BOUNDED[arm].bound(int(row["margin/rows"]), row["margin/radius"], row["margin/lower_bound"])
+                label = f"{row[PAIR]}, seed={row['seed']}" if PAIR in row else f"n={row[ROWS]}"
+                found.append(Value(label, row["iterations"] / bound, (row["signature"], row["signature_right"])))
         return found
 
-    return measure
-
-
-def _margins(results: Results, experiment: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """R and mu of an experiment's data sets by pair, number of rows and seed."""
-    if experiment == "worst_case":
-        frame = results.of("worst_case_margin")
-    else:
-        frame = results.of("image_margin", arm=experiment)
-    return {(row.get(PAIRS), row.get(ROWS), row["seed"]): row for row in frame.iter_rows(named=True)}
-
-
-def slope_in_rows(arm: str) -> Measure:
-    """The least-squares slope of log iterations on log n on the worst case."""
-
-    @function(Read("worst_case", arms=(arm,)))
-    def measure(results: Results) -> Values:
-        rows = [row for row in runs(results, "worst_case", arm) if not row["censored"]]
-        if len(rows) < 3:
-            return []
-        x, y = ([float(row[key]) for row in rows] for key in (ROWS, "iterations"))
-        slope = np.polyfit(np.log(x), np.log(y), 1)[0]
-        return [Value("n = 125 to 4000", float(slope), tuple(sorted(str(row["signature"]) for row in rows)))]
-
-    return measure
-
-
-def at_rows(arm: str, n: int) -> Measure:
-    """Iterations on the worst case of n rows."""
-    return scalar("worst_case", "iterations", arm, over=ROWS, data__rows=n)
-
-
-def peak_over_step(arm: str) -> Measure:
-    """By pair, the median over subsamples of the largest loss before separation, divided by the step size."""
-
-    @function(Read("balanced", arms=(arm,)))
-    def measure(results: Results) -> Values:
-        found = by_pair(results, "balanced", arm, lambda row: float(row["loss/peak"]) / LR[arm])
-        return [Value(pair, _median(values), tuple(sorted(names))) for pair, (values, names) in found.items()]
-
-    return measure
+    return measure.called(f"iterations / bound, {experiment}, {arm}")
 
 
 def counts(experiment: str) -> list[Condition]:
-    """Mean over pairs of the median counts, and the number of censored runs, of every arm."""
-
-    def medians(arm: str) -> Measure:
-        @function(Read(experiment, arms=(arm,)))
-        def measure(results: Results) -> Values:
-            found = by_pair(results, experiment, arm, lambda row: float(row["iterations"]))
-            return [Value(pair, _median(values), tuple(sorted(names))) for pair, (values, names) in found.items()]
-
-        return measure
-
-    arms = [*LR, *BOUNDED]
-    return [
-        *(Condition(medians(arm), at_least(0), f"iterations, {arm}") for arm in arms),
-        *(Condition(scalar(experiment, "censored", arm), at_least(0), f"share censored, {arm}") for arm in arms),
-    ]
+    """Mean over pairs of the median counts, and the share of censored runs, of every arm."""
+    arms = (*LR, *BOUNDED)
+    medians = table(experiment, ["iterations"], arms, over=PAIR, reduce="median")
+    return medians + table(experiment, {"censored": "share censored"}, arms)
 
 
-GROWTH = dict(zip((125, 250, 500, 1000, 2000, 4000), (115, 129, 143, 157, 171, 185), strict=True))
-"""Iterations of normalised descent with gamma = 0.1 on the worst case: 14 more for twice the rows."""
+COUNTS = {"nlr_100": 2, "nlr_10": 2, "nlr_1": 16, "nlr_0.1": 157, "lr_100": 308, "lr_1e4": 301, "bp": 301}
+"""Iterations on the worst case of a thousand rows."""
 
-LIMIT = "limit/error_1e8"
+GROWTH = {125: 115, 250: 129, 500: 143, 1000: 157, 2000: 171, 4000: 185}
+"""Iterations of normalised descent with gamma = 0.1 on the worst case by n: 14 more for twice the rows."""
+
+growth = scalar("worst_case", "iterations", "nlr_0p1", over=ROWS)
+power = slope("worst_case", ROWS, "iterations", "bp", per=(), log=True)
 
 CHECKS = [
     Check(
         "1",
         "Worst case, n = 1000: the counts of N-LR+GD at gamma = 100, 10, 1, 0.1 and of LR+GD at 100 equal 2, 2, 16, "
         "157 and 308; BP and LR+GD at 1e4 both need 301.",
-        serves=["C8"],
-        kind=Exact(
-            [
-                Condition(exact("1", name), between(expected, expected), name)
-                for name, expected in (
-                    ("nlr_100", 2),
-                    ("nlr_10", 2),
-                    ("nlr_1", 16),
-                    ("nlr_0.1", 157),
-                    ("lr_100", 308),
-                    ("lr_1e4", 301),
-                    ("bp", 301),
-                )
-            ]
-        ),
+        ["C8"],
+        Exact([exact("1", name).equals(count) for name, count in COUNTS.items()]),
         unit="count",
     ),
     Check(
@@ -340,14 +191,14 @@ CHECKS = [
         "Worst case, n = 125 to 4000: the slope of log(iterations) on log(n) is in [0.95, 1.05] for BP; N-LR+GD needs "
         "2 iterations at every n with gamma = 100, and 115, 129, 143, 157, 171, 185 (each +-1) with gamma = 0.1, 14 "
         "more for each doubling.",
-        serves=["C5"],
-        kind=Exact(
+        ["C5"],
+        Exact(
             [
-                Condition(slope_in_rows("bp"), between(0.95, 1.05), "slope of BP"),
-                Condition(scalar("worst_case", "iterations", "nlr_100", over=ROWS), between(2, 2), "N-LR+GD, 100"),
+                power.called("slope of BP").within(0.95, 1.05),
+                scalar("worst_case", "iterations", "nlr_100", over=ROWS).called("N-LR+GD, 100").equals(2),
                 *(
-                    Condition(at_rows("nlr_0p1", n), between(expected - 1, expected + 1), f"N-LR+GD, 0.1, n = {n}")
-                    for n, expected in GROWTH.items()
+                    growth.only(data__rows=n).called(f"N-LR+GD, 0.1, n = {n}").within(count - 1, count + 1)
+                    for n, count in GROWTH.items()
                 ),
             ]
         ),
@@ -357,42 +208,39 @@ CHECKS = [
         "3",
         "Gaussian set: with e(gamma) the largest norm(theta_t/gamma - th_t)/norm(th_t) over 1 <= t <= min(30, T_BP), "
         "e(1e8) < 1e-6 and e(1e8) < 1e-3 e(1e2) for 5/5 seeds.",
-        serves=["C1"],
-        kind=Exact(
+        ["C1"],
+        Exact(
             [
-                Condition(scalar("limit", LIMIT), below(1e-6), "e(1e8)"),
-                Condition(scalar("limit", "limit/fall"), below(1e-3), "e(1e8)/e(1e2)"),
+                scalar("limit", "limit/error_1e8").called("e(1e8)") < 1e-6,
+                scalar("limit", "limit/fall").called("e(1e8)/e(1e2)") < 1e-3,
             ]
         ),
     ),
     Check(
         "3r",
         "Step by step: e(gamma) at the gammas between, and the draws that were replaced.",
-        serves=["C1"],
-        kind=Report(
-            [
-                *(
-                    Condition(scalar("limit", f"limit/error_1e{exponent}"), at_least(0), f"e(1e{exponent})")
-                    for exponent in range(2, 9)
-                ),
-                Condition(scalar("limit", "limit/redraws"), at_least(0), "draws replaced"),
-                Condition(scalar("limit", "limit/perceptron_steps"), at_least(0), "T_BP"),
-            ]
+        ["C1"],
+        Report(
+            table(
+                "limit",
+                {f"limit/error_1e{exponent}": f"e(1e{exponent})" for exponent in range(2, 9)}
+                | {"limit/redraws": "draws replaced", "limit/perceptron_steps": "T_BP"},
+            )
         ),
     ),
     Check(
         "4",
         "At gamma = 1000: f(theta_1) = 125 +- 1e-9 (= gamma/8), f(theta_2) < 1e-10, norm(grad f(theta_1)) within 1e-6 "
         "of sqrt(2)/2, theta_2/gamma within 1e-6 of (1, 0.25), which separates.",
-        serves=["C4"],
-        kind=Exact(
+        ["C4"],
+        Exact(
             [
-                Condition(exact("4", "first_loss_error"), at_most(1e-9), "f(theta_1) - 125"),
-                Condition(exact("4", "second_loss"), below(1e-10), "f(theta_2)"),
-                Condition(exact("4", "first_gradient_error"), at_most(1e-6), "norm(grad f(theta_1)) - sqrt(2)/2"),
-                Condition(exact("4", "second_gradient"), below(1e-6), "norm(grad f(theta_2))"),
-                Condition(exact("4", "direction_error"), at_most(1e-6), "theta_2/gamma - (1, 0.25)"),
-                Condition(exact("4", "least_product"), above(0), "least z . theta_2/gamma"),
+                exact("4", "first_loss_error", "f(theta_1) - 125") <= 1e-9,
+                exact("4", "second_loss", "f(theta_2)") < 1e-10,
+                exact("4", "first_gradient_error", "norm(grad f(theta_1)) - sqrt(2)/2") <= 1e-6,
+                exact("4", "second_gradient", "norm(grad f(theta_2))") < 1e-6,
+                exact("4", "direction_error", "theta_2/gamma - (1, 0.25)") <= 1e-6,
+                exact("4", "least_product", "least z . theta_2/gamma") > 0,
             ]
         ),
         unit="number",
@@ -401,10 +249,10 @@ CHECKS = [
         "5a",
         "No run exceeds its bound: 300 tiny Gaussian sets with the exact mu, iterations over the bound (tolerance "
         "1e-9).",
-        serves=["C2", "C6", "C7"],
-        kind=Exact(
+        ["C2", "C6", "C7"],
+        Exact(
             [
-                Condition(exact("5a", name), at_most(1 + 1e-9), f"iterations / bound, {name}")
+                exact("5a", name, f"iterations / bound, {name}") <= 1 + 1e-9
                 for name in ("bp", "nbp", "perceptron", "nlr_0.1", "nlr_1", "nlr_10", "nlr_100")
             ]
         ),
@@ -414,10 +262,10 @@ CHECKS = [
         "5b",
         "No run exceeds its bound with mu replaced by mu_lb, the margin of a separator that a linear program finds: "
         "worst case and images. Censored runs are skipped.",
-        serves=["C2", "C6", "C7"],
-        kind=Exact(
+        ["C2", "C6", "C7"],
+        Exact(
             [
-                Condition(of_bound(experiment, arm), at_most(1 + 1e-9), f"iterations / bound, {experiment}, {arm}")
+                of_bound(experiment, arm) <= 1 + 1e-9
                 for experiment in ("worst_case", "balanced", "imbalanced")
                 for arm in BOUNDED
             ]
@@ -429,15 +277,11 @@ CHECKS = [
         "Fashion-MNIST, balanced: iterations to separate at gamma = 10 are fewer than at gamma = 0.1 in >= 4/5 pairs "
         "(medians over subsamples) and the largest loss before separation is larger in the same pairs. A censored run "
         "counts as infinitely many; both censored does not hold.",
-        serves=["C3"],
-        kind=Count(
+        ["C3"],
+        Count(
             [
-                Condition(medians_less("lr_10", "lr_0p1", count), below(0), "iterations, gamma = 10 - gamma = 0.1"),
-                Condition(
-                    medians_less("lr_10", "lr_0p1", lambda row: float(row["loss/peak"])),
-                    above(0),
-                    "largest loss, gamma = 10 - gamma = 0.1",
-                ),
+                (counted.at(arm="lr_10") - counted.at(arm="lr_0p1")).called("iterations, gamma = 10 - gamma = 0.1") < 0,
+                (peak.at(arm="lr_10") - peak.at(arm="lr_0p1")).called("largest loss, gamma = 10 - gamma = 0.1") > 0,
             ],
             need=4,
         ),
@@ -446,43 +290,40 @@ CHECKS = [
     Check(
         "6b",
         "Fashion-MNIST, balanced: the smallest median count of the six gammas is at 1, 10 or 100 in >= 4/5 pairs.",
-        serves=["C3"],
-        kind=Count([Condition(fastest_step, between(1, 100), "fastest gamma")], need=4),
+        ["C3"],
+        Count((large - small).called("fewest iterations, gamma >= 1 - gamma < 1") < 0, need=4),
         unit="pair",
     ),
     Check(
         "6r",
         "The largest loss before separation over gamma: it grows with gamma nearly by construction.",
-        serves=["C3"],
-        kind=Report([Condition(peak_over_step(arm), at_least(0), f"max f/gamma, {arm}") for arm in LR]),
+        ["C3"],
+        Report([(peak.at(arm=arm) / gamma).called(f"max f/gamma, {arm}").shown() for arm, gamma in LR.items()]),
         unit="pair",
     ),
     Check(
         "7",
         "Fashion-MNIST, imbalanced: log(iterations of LR+GD, gamma = 100 / of N-LR+GD, gamma = 100), mean over the "
         "subsamples of a pair, is above 0 (paired t over 5 pairs).",
-        serves=["C9"],
-        kind=Interval(log_ratio("imbalanced"), above(0), name="log(LR+GD / N-LR+GD)"),
+        ["C9"],
+        Interval(log_ratio("imbalanced").called("log(LR+GD / N-LR+GD)") > 0),
         unit="pair",
     ),
     Check(
         "8",
         "Fashion-MNIST, balanced: the median over pairs of the same log-ratio is <= 0.2.",
-        serves=["C10"],
-        kind=Count(
-            [Condition(median_over_pairs(log_ratio("balanced")), at_most(0.2), "median of log(LR+GD / N-LR+GD)")]
-        ),
+        ["C10"],
+        Count(log_ratio("balanced").median().called("median of log(LR+GD / N-LR+GD)") <= 0.2),
         unit="all pairs",
     ),
     Check(
         "8r",
         "The balanced log-ratio by pair, and the interval of its mean over pairs (paired t).",
-        serves=["C10"],
-        kind=Report(
+        ["C10"],
+        Report(
             [
-                Condition(each(log_ratio("balanced")), at_most(math.inf), "log ratio"),
-                Condition(interval_end(log_ratio("balanced"), "low"), at_most(math.inf), "95 % of the mean, from"),
-                Condition(interval_end(log_ratio("balanced"), "high"), at_most(math.inf), "95 % of the mean, to"),
+                log_ratio("balanced", ("seed",), (PAIR,)).called("log ratio").shown(),
+                ends.called("95 % of the mean").shown(),
             ]
         ),
         unit="pair",
@@ -490,15 +331,15 @@ CHECKS = [
     Check(
         "7r",
         "Median iterations by arm, mean over pairs, and censored runs: balanced.",
-        serves=["C10"],
-        kind=Report(counts("balanced")),
+        ["C10"],
+        Report(counts("balanced")),
         unit="pair",
     ),
     Check(
         "7s",
         "Median iterations by arm, mean over pairs, and censored runs: imbalanced.",
-        serves=["C9"],
-        kind=Report(counts("imbalanced")),
+        ["C9"],
+        Report(counts("imbalanced")),
         unit="pair",
     ),
     Check(
@@ -506,12 +347,12 @@ CHECKS = [
         "Independent reference: the gradient of f by automatic differentiation equals the closed form, and beta_t grad "
         "f the weighted mean, both to 1e-12 of its norm, at theta = 0 and 20 random theta of norm 1 and 100; u by the "
         "Gram matrix equals Z theta to 1e-9 of the largest |u| over 20 steps.",
-        serves=[],
-        kind=Exact(
+        [],
+        Exact(
             [
-                Condition(exact("9", "gradient_error"), at_most(1e-12), "gradient - autograd"),
-                Condition(exact("9", "normalized_error"), at_most(1e-12), "weighted mean - beta autograd"),
-                Condition(exact("9", "gram_error"), at_most(1e-9), "Gram form - Z theta"),
+                exact("9", "gradient_error", "gradient - autograd") <= 1e-12,
+                exact("9", "normalized_error", "weighted mean - beta autograd") <= 1e-12,
+                exact("9", "gram_error", "Gram form - Z theta") <= 1e-9,
             ]
         ),
         unit="number",

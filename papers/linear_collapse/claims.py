@@ -5,18 +5,14 @@ Cells of the experiments on free features are judged by their best seed or by th
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
 from assay.claims import (
     Check,
     Claim,
-    Condition,
     Count,
     Exact,
     Measure,
@@ -24,13 +20,11 @@ from assay.claims import (
     Report,
     Value,
     Values,
-    at_least,
-    at_most,
-    below,
-    between,
     exact,
     function,
     scalar,
+    share,
+    table,
     unit,
 )
 from assay.results import Results
@@ -71,68 +65,34 @@ CLAIMS = [
 
 ARMS = ("balanced", "bias", "imbalanced")
 
-# -- free features, squared error -------------------------------------------------------------------------------------
+GEOMETRY = {"nc1": "NC1", "nc2/products/frame": "NC2, products", "nc2/features/frame": "NC2, features"}
+GEOMETRY |= {"nc3/frame": "NC3"}
+DESCENT = {"descent/loss/excess": "loss/minimum - 1"} | {f"descent/{name}": text for name, text in GEOMETRY.items()}
+NETWORK = {"loss/ratio": "loss/minimum"} | GEOMETRY
+NETWORK |= {"closest/etf": "distance to ETF", "cosine": "mean |cos|", "correlation": "correlation"}
+"""What reports show, by scalar."""
 
 
-def cells(results: Results, arm: str, depth: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """The runs of an arm of `layers` by depth."""
-    frame = results.of("layers", arm=arm)
-    found: dict[str, list[dict[str, Any]]] = {}
-    if frame.is_empty() or "loss/final" not in frame.columns:
-        return found
-    for row in frame.drop_nulls("loss/final").sort("seed").iter_rows(named=True):
-        if depth is None or row["depth"] == depth:
-            found.setdefault(row["depth"], []).append(row)
-    return found
-
-
-def best(arm: str, name: str, depth: str | None = None) -> Measure:
-    """By depth, a scalar of the seed with the lowest loss."""
+def best(name: str, arm: str) -> Measure:
+    """Of free features, by depth, a scalar of the seed with the lowest loss."""
 
     @function(Read("layers", arms=(arm,)))
     def measure(results: Results) -> Values:
-        found = []
-        for key, rows in cells(results, arm, depth).items():
-            row = min(rows, key=lambda row: row["loss/final"])
-            if row.get(name) is not None:
-                found.append(Value(f"M={key}", float(row[name]), tuple(row["signature"] for row in rows)))
-        return found
-
-    return measure
-
-
-def median(arm: str, name: str) -> Measure:
-    """By depth, the median over seeds of a scalar."""
-
-    @function(Read("layers", arms=(arm,)))
-    def measure(results: Results) -> Values:
+        runs = results.of("layers", arm=arm)
+        if name not in runs.columns:
+            return []
+        cells = runs.sort("depth", "loss/final", "seed").group_by("depth", maintain_order=True)
         return [
-            Value(f"M={key}", float(np.median([row[name] for row in rows])), tuple(row["signature"] for row in rows))
-            for key, rows in cells(results, arm).items()
+            Value(f"depth={depth}", part[name][0], tuple(part["signature"]), f"depth={depth}", {"depth": depth})
+            for (depth,), part in cells
         ]
 
     return measure
 
 
-def at_minimum(arm: str) -> Measure:
-    """By depth, the share of seeds that reach the minimum."""
-
-    @function(Read("layers", arms=(arm,)))
-    def measure(results: Results) -> Values:
-        return [
-            Value(f"M={key}", float(np.mean([row["loss/difference"] < 1e-6 for row in rows])))
-            for key, rows in cells(results, arm).items()
-        ]
-
-    return measure
-
-
-def grouped(measure: Measure) -> Measure:
-    """A measure's values, each in a group of its own, so that a report lists them."""
-    return function(*measure.reads)(lambda results: [replace(v, group=v.unit) for v in measure(results)])
-
-
-# -- minority collapse ------------------------------------------------------------------------------------------------
+def median(name: str, arm: str) -> Measure:
+    """Of free features, by depth, the median over seeds of a scalar."""
+    return scalar("layers", name, arm, over="depth", reduce="median")
 
 
 def lowest(results: Results) -> dict[tuple[int, float], list[dict[str, Any]]]:
@@ -160,97 +120,55 @@ NEAR = 0.05
 def deaths_as_predicted(results: Results) -> Values:
     """1 where a class is dead exactly if B/n_k > t_M; one value a class, decay and depth that are not near the tie."""
     return [
-        Value(
-            f"M={depth}, B/t={level:g}, n={row['n']:g}",
-            float((row["size"] < DEAD) == (row["ratio"] > 1)),
-            row["runs"],
-        )
-        for (depth, level), rows in lowest(results).items()
+        Value(f"{cell}, n={row['n']}", float((row["size"] < DEAD) == (row["ratio"] > 1)), row["runs"])
+        for cell, rows in lowest(results).items()
         for row in rows
         if abs(row["ratio"] - 1) > NEAR
     ]
 
 
-def found_by(start: str) -> Measure:
-    """By depth, the share of polishes from a start that end within 1e-6 of the theoretical minimum."""
-
-    @function("threshold")
-    def measure(results: Results) -> Values:
-        frame = results.of("threshold", "units")
-        if frame.is_empty():
-            return []
-        runs = frame.filter(pl.col("start") == start).unique(["signature", "level", "start"], maintain_order=True)
-        return [
-            Value(f"M={depth}", float((part["excess"] < 1e-6).mean()), tuple(part["signature"].unique().sort()))
-            for (depth,), part in sorted(runs.group_by("module.depth"), key=lambda item: item[0])
-        ]
-
-    return measure
-
-
-# -- cross entropy ----------------------------------------------------------------------------------------------------
-
 CELL = ("module.classes", "module.depth", "module.c")
 
 
-def by_cell(results: Results, value: Callable[[list[dict[str, Any]]], float]) -> Values:
-    """A value of the runs of each (K, M, c)."""
-    frame = results.of("cross_entropy")
-    if frame.is_empty() or "loss/etf" not in frame.columns:
-        return []
-    found = []
-    for (classes, depth, c), part in sorted(frame.group_by(CELL), key=lambda item: item[0]):
-        rows = list(part.sort("seed").iter_rows(named=True))
-        found.append(
-            Value(f"K={classes}, M={depth}, c={c:g}", value(rows), tuple(sorted(row["signature"] for row in rows)))
-        )
-    return found
+def of_cell(name: str, reduce: Literal["min", "mean", "max"] = "min") -> Measure:
+    """With cross entropy, by (K, M, c), the least over seeds of a scalar, or what `reduce` makes of them."""
+    return scalar("cross_entropy", name, over=(), group=CELL, reduce=reduce)
 
 
 @function("cross_entropy")
 def etf_over_best(results: Results) -> Values:
     """The ETF's loss less the least competitor's: the other candidates, and L-BFGS from random starts."""
-    return by_cell(results, _etf_over_best)
+    etf, others, descent = (of_cell(f"loss/{name}")(results) for name in ("etf", "competitor", "lbfgs"))
+    return [
+        replace(a, unit=a.group, value=a.value - min(b.value, c.value))
+        for a, b, c in zip(etf, others, descent, strict=True)
+    ]
 
 
-def _etf_over_best(rows: list[dict[str, Any]]) -> float:
-    competitor = min(min(row["loss/competitor"], row["loss/lbfgs"]) for row in rows)
-    return float(rows[0]["loss/etf"] - competitor)
+def polished(start: str) -> Measure:
+    """By depth, the share of polishes from a start that end within 1e-6 of the theoretical minimum."""
+    excess = unit("threshold", "excess", over=("seed", "level"), group="module.depth", reduce="min", start=start)
+    return share(excess < 1e-6).called(f"at the minimum, start: {start}")
 
-
-def of_cell(name: str, reduce: Callable[[Iterable[float]], float] = min) -> Measure:
-    """By (K, M, c), the least over seeds of a scalar, or what `reduce` makes of them."""
-    declare = function("cross_entropy")
-    return declare(lambda results: by_cell(results, lambda rows: float(reduce(row[name] for row in rows))))
-
-
-@function("cross_entropy")
-def found_etf(results: Results) -> Values:
-    """By (K, M, c), the share of random starts that end nearest to the ETF."""
-    return by_cell(results, lambda rows: float(np.mean([row["found/etf"] for row in rows])))
-
-
-# -- networks ---------------------------------------------------------------------------------------------------------
 
 CONVERGED = 1.5
 """Above this ratio of the loss to the theoretical minimum, a network says nothing about the theory."""
 
 
-def network(name: str, arm: str = "imbalanced", judged: bool = True) -> Measure:
-    """By depth, the mean over seeds of a scalar; where `judged`, only of networks that came near the minimum."""
+def network(name: str) -> Measure:
+    """By depth, the mean over seeds of a scalar."""
+    return scalar("network", name, "imbalanced", over="module.depth")
 
-    @function(Read("network", arms=(arm,)))
-    def measure(results: Results) -> Values:
-        frame = results.of("network", arm=arm)
-        if frame.is_empty() or name not in frame.columns:
-            return []
-        found = []
-        for (depth,), part in sorted(frame.group_by("module.depth"), key=lambda item: item[0]):
-            if not judged or part["loss/ratio"].mean() <= CONVERGED:
-                found.append(Value(f"M={depth}", float(part[name].mean()), tuple(part["signature"].sort())))
-        return found
 
-    return measure
+def converged(measure: Measure) -> Measure:
+    """A measure's values for networks that came near the minimum."""
+
+    @function(*measure.reads)
+    def kept(results: Results) -> Values:
+        near = {ratio.unit for ratio in network("loss/ratio")(results) if ratio.value <= CONVERGED}
+        return [v for v in measure(results) if v.unit in near]
+
+    return kept
 
 
 CHECKS = [
@@ -259,11 +177,11 @@ CHECKS = [
         "Free features: the final loss differs from the formula's by at most 1e-6 of it, and A A^T from "
         "diag(sig_k^2) (with a bias: sig^2 (I - 11^T/K)) by at most 1e-3 of its norm, for the best of 5 seeds in "
         "every cell.",
-        serves=["C3"],
-        kind=Exact(
+        ["C3"],
+        Exact(
             [
-                *(Condition(best(arm, "loss/difference"), at_most(1e-6), f"loss, {arm}") for arm in ARMS),
-                *(Condition(best(arm, "gram/error"), at_most(1e-3), f"A A^T, {arm}") for arm in ARMS),
+                *(best("loss/difference", arm).called(f"loss, {arm}") <= 1e-6 for arm in ARMS),
+                *(best("gram/error", arm).called(f"A A^T, {arm}") <= 1e-3 for arm in ARMS),
             ]
         ),
         unit="M",
@@ -272,22 +190,16 @@ CHECKS = [
         "1r",
         "Where gradient descent alone ends (median over seeds): loss over the minimum, NC1, NC2 and NC3 against the "
         "predicted frame; and how many seeds reach the minimum after L-BFGS.",
-        serves=["C5"],
-        kind=Report(
+        ["C5"],
+        Report(
             [
-                Condition(grouped(median(arm, f"descent/{name}")), at_least(-1), f"{text}, {arm}")
-                for arm in ARMS
-                for name, text in (
-                    ("loss/excess", "loss/minimum - 1"),
-                    ("nc1", "NC1"),
-                    ("nc2/products/frame", "NC2, products"),
-                    ("nc2/features/frame", "NC2, features"),
-                    ("nc3/frame", "NC3"),
-                )
-            ]
-            + [
-                Condition(grouped(at_minimum(arm)), at_least(0), f"share of seeds at the minimum, {arm}")
-                for arm in ARMS
+                *table("layers", DESCENT, ARMS, over=(), group="depth", reduce="median"),
+                *(
+                    share(scalar("layers", "loss/difference", arm, group="depth") < 1e-6)
+                    .called(f"share of seeds at the minimum, {arm}")
+                    .shown()
+                    for arm in ARMS
+                ),
             ]
         ),
         unit="M",
@@ -296,25 +208,20 @@ CHECKS = [
         "2",
         "The largest-root rule equals a search (grid, then scipy's minimize_scalar) within 1e-4 (1 + x) where |B/n - "
         "t_M| >= 1e-3, and t_M the threshold by bisection within 1e-6; M = 1, 2, 3, 6, 9.",
-        serves=[],
-        kind=Exact(
-            [
-                Condition(exact("2", "x_error"), at_most(1e-4), "x"),
-                Condition(exact("2", "threshold_error"), at_most(1e-6), "t_M"),
-            ]
-        ),
+        [],
+        Exact([exact("2", "x_error", "x") <= 1e-4, exact("2", "threshold_error", "t_M") <= 1e-6]),
         unit="number",
     ),
     Check(
         "3a",
         "Balanced, no bias: over all products W_M ... W_j, the class means and A Hbar the largest distance to the "
         "identity is <= 0.02 and the least distance to the ETF >= 0.2; NC1 <= 1e-6; medians of 5 seeds, every M.",
-        serves=["C1"],
-        kind=Count(
+        ["C1"],
+        Count(
             [
-                Condition(median("balanced", "distance/identity"), at_most(0.02), "distance to identity"),
-                Condition(median("balanced", "closest/etf"), at_least(0.2), "distance to ETF"),
-                Condition(median("balanced", "nc1"), at_most(1e-6), "NC1"),
+                median("distance/identity", "balanced").called("distance to identity") <= 0.02,
+                median("closest/etf", "balanced").called("distance to ETF") >= 0.2,
+                median("nc1", "balanced").called("NC1") <= 1e-6,
             ]
         ),
         unit="M",
@@ -323,12 +230,12 @@ CHECKS = [
         "3b",
         "Balanced, with a bias: the distance to the ETF is <= 0.02 and that to the identity >= 0.2; NC1 <= 1e-6; "
         "medians of 5 seeds, every M.",
-        serves=["C1"],
-        kind=Count(
+        ["C1"],
+        Count(
             [
-                Condition(median("bias", "distance/etf"), at_most(0.02), "distance to ETF"),
-                Condition(median("bias", "closest/identity"), at_least(0.2), "distance to identity"),
-                Condition(median("bias", "nc1"), at_most(1e-6), "NC1"),
+                median("distance/etf", "bias").called("distance to ETF") <= 0.02,
+                median("closest/identity", "bias").called("distance to identity") >= 0.2,
+                median("nc1", "bias").called("NC1") <= 1e-6,
             ]
         ),
         unit="M",
@@ -336,19 +243,19 @@ CHECKS = [
     Check(
         "3r",
         "Classifier rows against (sig_k^2 + N lH) hbar_k, both normalised; medians of 5 seeds.",
-        serves=["C1", "C3"],
-        kind=Report([Condition(grouped(median(arm, "nc3/rows")), at_least(0), f"NC3 by rows, {arm}") for arm in ARMS]),
+        ["C1", "C3"],
+        Report(table("layers", {"nc3/rows": "NC3 by rows"}, ARMS, over=(), group="depth", reduce="median")),
         unit="M",
     ),
     Check(
         "4",
         "Imbalanced, M = 1, best seed: the least-squares slope of log ||w_k||^2 on log n_k equals the formula's "
         "within 1 % and is within 0.02 of 1/2.",
-        serves=["C3"],
-        kind=Exact(
+        ["C3"],
+        Exact(
             [
-                Condition(best("imbalanced", "slope/relative_error", "1"), at_most(0.01), "slope/formula - 1"),
-                Condition(best("imbalanced", "slope/measured", "1"), between(0.48, 0.52), "slope"),
+                best("slope/relative_error", "imbalanced").only(depth="1").called("slope/formula - 1") <= 0.01,
+                best("slope/measured", "imbalanced").only(depth="1").called("slope").within(0.48, 0.52),
             ]
         ),
         unit="M",
@@ -356,11 +263,11 @@ CHECKS = [
     Check(
         "4r",
         "Imbalanced: the same slope and the formula's for every M, best seed; for many samples it tends to M/(M + 1).",
-        serves=["C3"],
-        kind=Report(
+        ["C3"],
+        Report(
             [
-                Condition(grouped(best("imbalanced", "slope/measured")), at_least(0), "slope"),
-                Condition(grouped(best("imbalanced", "slope/predicted")), at_least(0), "slope, formula"),
+                best("slope/measured", "imbalanced").called("slope").shown(),
+                best("slope/predicted", "imbalanced").called("slope, formula").shown(),
             ]
         ),
         unit="M",
@@ -369,33 +276,22 @@ CHECKS = [
         "5",
         "Lowest loss over three starts and 5 seeds: a class is dead (||hbar_k||^2 < 1e-8 of the largest) iff B/n_k > "
         "t_M, in >= 95 % of the cells (decay, M, class) with |B/n_k - t_M| > 5 % of t_M.",
-        serves=["C4"],
-        kind=Count([Condition(deaths_as_predicted, at_least(1), "dead as predicted")], need=0.95),
+        ["C4"],
+        Count(deaths_as_predicted.called("dead as predicted") >= 1, need=0.95),
         unit="cell",
     ),
     Check(
         "5b",
         "No start ends more than 1e-9 (relative) below the formula's loss.",
-        serves=["C4"],
-        kind=Exact(
-            [
-                Condition(
-                    unit("threshold", "excess", over="module.depth", reduce="min"), at_least(-1e-9), "loss/formula - 1"
-                )
-            ]
-        ),
+        ["C4"],
+        Exact(unit("threshold", "excess", over="module.depth", reduce="min").called("loss/formula - 1") >= -1e-9),
         unit="M",
     ),
     Check(
         "5r",
         "The share of polishes that end at the theoretical minimum (within 1e-6), by start.",
-        serves=["C4"],
-        kind=Report(
-            [
-                Condition(grouped(found_by(start)), at_least(0), f"at the minimum, start: {start}")
-                for start in ("predicted", "alive", "random")
-            ]
-        ),
+        ["C4"],
+        Report([polished(start).shown() for start in ("predicted", "alive", "random")]),
         unit="M",
     ),
     Check(
@@ -403,12 +299,12 @@ CHECKS = [
         "For each candidate (ETF, circle, antipodal pairs), explicit balanced factors at the best scale have the "
         "formula's loss to 1e-10, in all cells; with two samples a class and uneven decays too; losses known "
         "beforehand agree to their digits.",
-        serves=[],
-        kind=Exact(
+        [],
+        Exact(
             [
-                Condition(exact("6a", "factors_error"), at_most(1e-10), "loss of factors - formula"),
-                Condition(exact("6a", "general_error"), at_most(1e-10), "loss of factors - formula, uneven"),
-                Condition(exact("6a", "numbers_error"), at_most(1e-5), "losses known beforehand"),
+                exact("6a", "factors_error", "loss of factors - formula") <= 1e-10,
+                exact("6a", "general_error", "loss of factors - formula, uneven") <= 1e-10,
+                exact("6a", "numbers_error", "losses known beforehand") <= 1e-5,
             ]
         ),
         unit="number",
@@ -417,25 +313,25 @@ CHECKS = [
         "6",
         "The ETF's loss is at most that of the best competitor (circle, antipodal pairs, L-BFGS from 5 random "
         "starts) + 1e-9, in every cell (K, M, c).",
-        serves=["C2"],
-        kind=Exact([Condition(etf_over_best, at_most(1e-9), "ETF - best competitor")]),
+        ["C2"],
+        Exact(etf_over_best.called("ETF - best competitor") <= 1e-9),
         unit="cell",
     ),
     Check(
         "6r",
         "By cell: losses of the candidates and of L-BFGS, the share of random starts that end nearest to the ETF's "
         "spectrum, and the rank of what they find.",
-        serves=["C2"],
-        kind=Report(
+        ["C2"],
+        Report(
             [
-                Condition(grouped(etf_over_best), at_least(-math.inf), "ETF - best competitor"),
-                Condition(grouped(of_cell("loss/etf")), at_least(0), "loss, ETF"),
-                Condition(grouped(of_cell("loss/circle")), at_least(0), "loss, circle"),
-                Condition(grouped(of_cell("loss/antipodal")), at_least(0), "loss, antipodal"),
-                Condition(grouped(of_cell("loss/lbfgs")), at_least(0), "loss, best L-BFGS"),
-                Condition(grouped(found_etf), at_least(0), "share of starts at the ETF"),
-                Condition(grouped(of_cell("rank")), at_least(0), "least rank found"),
-                Condition(grouped(of_cell("rank", max)), at_least(0), "largest rank found"),
+                etf_over_best.called("ETF - best competitor").shown(),
+                of_cell("loss/etf").called("loss, ETF").shown(),
+                of_cell("loss/circle").called("loss, circle").shown(),
+                of_cell("loss/antipodal").called("loss, antipodal").shown(),
+                of_cell("loss/lbfgs").called("loss, best L-BFGS").shown(),
+                of_cell("found/etf", "mean").called("share of starts at the ETF").shown(),
+                of_cell("rank").called("least rank found").shown(),
+                of_cell("rank", "max").called("largest rank found").shown(),
             ]
         ),
         unit="cell",
@@ -445,12 +341,12 @@ CHECKS = [
         "Fashion-MNIST, imbalanced: over the classes the correlation of ||hbar_k||^2 with the prediction, mean over "
         "3 seeds, is >= 0.9, and the mean |cos| between different class means < 0.15, for each M. Inconclusive where "
         "the loss is above 1.5 times the theoretical minimum.",
-        serves=["C5"],
-        kind=Count(
+        ["C5"],
+        Count(
             [
-                Condition(network("loss/ratio", judged=False), at_least(0), "loss/minimum"),
-                Condition(network("correlation"), at_least(0.9), "correlation"),
-                Condition(network("cosine"), below(0.15), "mean |cos|"),
+                network("loss/ratio").called("loss/minimum") >= 0,
+                converged(network("correlation")).called("correlation") >= 0.9,
+                converged(network("cosine")).called("mean |cos|") < 0.15,
             ]
         ),
         unit="M",
@@ -459,32 +355,17 @@ CHECKS = [
         "7r",
         "Fashion-MNIST: the loss over the theoretical minimum, NC1, distances to the predicted frame and to the ETF, "
         "and mean |cos|, imbalanced and balanced; the means over 3 seeds.",
-        serves=["C5"],
-        kind=Report(
-            [
-                Condition(grouped(network(name, arm, judged=False)), at_least(0), f"{text}, {arm}")
-                for arm in ("imbalanced", "balanced")
-                for name, text in (
-                    ("loss/ratio", "loss/minimum"),
-                    ("nc1", "NC1"),
-                    ("nc2/products/frame", "NC2, products"),
-                    ("nc2/features/frame", "NC2, features"),
-                    ("nc3/frame", "NC3"),
-                    ("closest/etf", "distance to ETF"),
-                    ("cosine", "mean |cos|"),
-                    ("correlation", "correlation"),
-                )
-            ]
-        ),
+        ["C5"],
+        Report(table("network", NETWORK, ("imbalanced", "balanced"), over=(), group="module.depth")),
         unit="M",
     ),
     Check(
         "7s",
         "Networks on CIFAR-10 at full size: mean |cos|, NC1 and the loss over the theoretical minimum.",
-        serves=["C5"],
-        kind=Report(
+        ["C5"],
+        Report(
             [
-                Condition(scalar(name, value, group=columns), at_least(0), f"{text}, {name}")
+                scalar(name, value, group=columns).called(f"{text}, {name}").shown()
                 for name, columns in (
                     ("cifar10_balanced", ("arm", "error", "module.depth")),
                     ("cifar10_imbalanced", ("module.depth",)),
@@ -499,17 +380,17 @@ CHECKS = [
         "(1e-10) and the predicted geometry (1e-10); L-BFGS from random starts ends there (1e-9) and not below; the "
         "gradient equals autograd's (1e-12), and both polishes agree (1e-12); the cheapest factors of a matrix cost "
         "its Schatten power (1e-6).",
-        serves=[],
-        kind=Exact(
+        [],
+        Exact(
             [
-                Condition(exact("8", "loss"), at_most(1e-12), "loss/formula - 1"),
-                Condition(exact("8", "gradient"), at_most(1e-10), "gradient"),
-                Condition(exact("8", "geometry"), at_most(1e-10), "Gram matrices"),
-                Condition(exact("8", "random_start"), at_most(1e-9), "L-BFGS over the minimum"),
-                Condition(exact("8", "beaten_by"), at_most(1e-12), "L-BFGS below the minimum"),
-                Condition(exact("8", "gradient_error"), at_most(1e-12), "gradient - autograd"),
-                Condition(exact("8", "polish_error"), at_most(1e-12), "polish - polish by autograd"),
-                Condition(exact("8", "schatten_error"), at_most(1e-6), "Schatten power"),
+                exact("8", "loss", "loss/formula - 1") <= 1e-12,
+                exact("8", "gradient") <= 1e-10,
+                exact("8", "geometry", "Gram matrices") <= 1e-10,
+                exact("8", "random_start", "L-BFGS over the minimum") <= 1e-9,
+                exact("8", "beaten_by", "L-BFGS below the minimum") <= 1e-12,
+                exact("8", "gradient_error", "gradient - autograd") <= 1e-12,
+                exact("8", "polish_error", "polish - polish by autograd") <= 1e-12,
+                exact("8", "schatten_error", "Schatten power") <= 1e-6,
             ]
         ),
         unit="number",

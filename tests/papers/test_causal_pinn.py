@@ -300,12 +300,11 @@ def lorenz_results(stop_steps, errors=None, fired=None):
 
 def test_the_indicator_pools_states_and_adds_the_last_of_stopped_runs():
     results = lorenz_results(stop_steps=1234)
-    rows = claims.states(results, "annealed_stop")
-    assert len(rows) == 5 * 2 + 5
-    assert len(claims.states(results, "annealed")) == 5 * 12
-    (value,) = claims.indicator()(results)
+    rows = claims.states(results)
+    assert [sum(name[:-1] == arm for name in rows["signature"]) for arm in ("annealed_stop", "annealed")] == [15, 60]
+    (value,) = claims.indicator(claims.states)(results)
     assert value.value > 0.9
-    (ends,) = claims.indicator(ends_only=True)(results)
+    (ends,) = claims.indicator(claims.ends)(results)
     assert ends.value == pytest.approx(1)
 
 
@@ -326,7 +325,8 @@ def test_stopping_that_hurts_is_refuted():
 def test_annealing_against_the_median_of_fixed_tolerances():
     errors = {"eps_0p001": 0.4, "eps_0p1": 0.2, "eps_10": 0.1, "annealed": 0.15, "pinn": 9.0}
     results = lorenz_results(6000, errors=errors)
-    assert [v.value for v in claims.annealed_less_median(results)] == pytest.approx([math.log(0.75)] * 5)
+    (annealed,) = check("7").conditions
+    assert [v.value for v in annealed.measure(results)] == pytest.approx([math.log(0.75)] * 5)
     assert check("7").kind.judge(results).verdict == "reproduced"
     assert check("4b").kind.judge(results).verdict == "reproduced"
 

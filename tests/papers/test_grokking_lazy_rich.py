@@ -394,7 +394,7 @@ def test_slope_of_the_delay_is_taken_per_seed():
     ]
     # A value far outside the registered alphas must not count.
     rows.append({"experiment": "alpha", "seed": 1, "module.alpha": 16.0, "crossing/delay": -99.0})
-    values = claims.slope_of_delay()(table(rows))
+    values = claims.slope_of_delay(table(rows))
     assert [(v.unit, pytest.approx(v.value)) for v in values] == [("1", 1.0), ("2", 2.0)]
 
 
@@ -412,5 +412,6 @@ def test_rank_correlation_is_of_means():
         for a in (1.0, 2.0, 4.0)
         for seed, wiggle in ((1, -2 * a), (2, 2 * a))
     ]
-    (value,) = claims.rank_correlation(table(rows))
+    (rho,) = next(check for check in claims.CHECKS if check.id == "3b").conditions
+    (value,) = rho.measure(table(rows))
     assert value.value == pytest.approx(1.0)

@@ -253,20 +253,26 @@ def table(rows, experiment="balanced"):
     return Results("large_step_lr", "desk", frame, pl.DataFrame(), pl.DataFrame())
 
 
+def check(id):
+    return next(one for one in claims.CHECKS if one.id == id)
+
+
 def test_censored_runs_count_as_infinitely_many():
     rows = [("lr_10", "a", 0, 50, 0, 2.0), ("lr_0p1", "a", 0, 100, 1, 1.0)]
     rows += [("lr_10", "b", 0, 100, 1, 2.0), ("lr_0p1", "b", 0, 100, 1, 1.0)]
-    values = claims.medians_less("lr_10", "lr_0p1", claims.count)(table(rows))
-    assert values[0].value == -math.inf
-    assert math.isnan(values[1].value)
+    fewer = check("6").conditions[0]
+    late, both = fewer.measure(table(rows))
+    assert fewer.bound.holds(late.value) and not fewer.bound.holds(both.value)
+    assert check("6").kind.judge(table(rows)).details[0]["k"] == 1
 
 
 def test_the_fastest_step_is_that_of_the_smallest_median():
-    rows = [(arm, "a", s, n, 0, 1.0) for arm, counts in {"lr_1": (9, 1, 8), "lr_10": (7, 7, 7)}.items()
-            for s, n in enumerate(counts)]  # fmt: skip
-    rows += [("lr_1", "b", 0, 100, 1, 1.0), ("lr_10", "b", 0, 100, 1, 1.0)]
-    a, b = claims.fastest_step(table(rows))
-    assert a.value == 10 and math.isnan(b.value)
+    medians = {"lr_0p1": (9, 1, 8), "lr_1": (9, 9, 1), "lr_10": (7, 7, 7)}
+    rows = [(arm, "a", s, n, 0, 1.0) for arm, counts in medians.items() for s, n in enumerate(counts)]
+    rows += [("lr_0p1", "b", 0, 7, 0, 1.0), ("lr_10", "b", 0, 7, 0, 1.0)]  # of equals the smaller step
+    rows += [("lr_0p1", "c", 0, 100, 1, 1.0), ("lr_10", "c", 0, 100, 1, 1.0)]
+    (faster,) = check("6b").conditions
+    assert [faster.bound.holds(v.value) for v in faster.measure(table(rows))] == [True, False, False]
 
 
 def test_log_ratios_are_means_over_subsamples_and_need_all_of_them():
@@ -274,7 +280,7 @@ def test_log_ratios_are_means_over_subsamples_and_need_all_of_them():
     rows += [("nlr_100", "a", s, n, 0, 1.0) for s, n in ((0, 10), (1, 10))]
     rows += [("lr_100", "b", 0, 30, 0, 1.0)]
     (value,) = claims.log_ratio("balanced")(table(rows))
-    assert value.unit == "a" and value.value == pytest.approx((math.log(2) + math.log(8)) / 2)
+    assert value.at == {"pair": "a"} and value.value == pytest.approx((math.log(2) + math.log(8)) / 2)
     assert len(value.runs) == 4
 
 

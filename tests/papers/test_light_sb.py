@@ -482,7 +482,9 @@ def test_dispersion_must_grow_at_every_step_of_eps_in_every_seed():
         ]
         return table("volatility", rows)
 
-    assert values(claims.smallest_rise, results((3.0, 2.0, 0.5), (3.0, 2.5, 1.0))) == [1.0, 0.5]
+    small, large = check("8").conditions
+    assert values(small.measure, results((3.0, 2.0, 0.5), (3.0, 2.5, 1.0))) == [1.5, 1.5]
+    assert values(large.measure, results((3.0, 2.0, 0.5), (3.0, 2.5, 1.0))) == [1.0, 0.5]
     assert check("8").judge(results((3.0, 2.0, 0.5))).verdict == "reproduced"
     assert check("8").judge(results((3.0, 2.0, 0.5), (3.0, 0.5, 0.6))).verdict == "refuted"
 
