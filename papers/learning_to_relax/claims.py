@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from assay.claims import (
-    Check,
-    Claim,
-    Condition,
-    Count,
-    Exact,
-    Interval,
-    Measure,
-    Report,
-    above,
-    at_least,
-    at_most,
-    below,
-    difference,
-    exact,
-    scalar,
-    unit,
-)
+from assay.claims import Check, Claim, Count, Exact, Interval, Measure, Report, exact, scalar, unit
 
 STANDS_FOR = {"desk": "2,000 systems, 5 trials, heat on nx = 25 for 5,000, 40, nx to 400"}
 
@@ -74,37 +55,38 @@ LAW = "data.law"
 LEARNERS = ("tsallis_inf", "tsallis_inf_cb", "cheb_cb")
 FIXED = ("fixed_1_0", "fixed_1_3", "fixed_1_5", "fixed_1_75", "fixed_1_95")
 
-
-def total(arm: str, name: str = "iterations/total") -> Measure:
-    """A total of a learner on the heat equation with nx = 25, by seed."""
-    return scalar("heat", name, arm, module__nx=25)
-
-
-def fixed(arm: str | tuple[str, ...], name: str = "iterations/total") -> Measure:
-    """The same of a baseline, which has no seeds: one value, the least of several."""
-    return scalar("heat_fixed", name, arm, over=(), reduce="min", module__nx=25)
+late = scalar("learners", "cost/second_half", group=("arm", LAW))
+ratio = scalar("learners", "ratio/second_half", group=("arm", LAW))
+failures = scalar("learners", "learner/newton_failures", group=("arm", LAW))
+total = scalar("learners", "cost/total", group="arm", data__law="high")
+gain = scalar("cost_table", "gain/oracle", group=LAW)
+learned = scalar("ssor_cg_learners", "cost/second_half", "tsallis_inf")
+uniform = scalar("ssor_cg_learners", "cost/uniform_second_half", "tsallis_inf")
 
 
-def seconds(of: Callable[[str, str], Measure], arm: str) -> Measure:
-    """Seconds in the solver and in the learner."""
-    return of(arm, "time/solver_s") + of(arm, "time/learner_s")
+def heat(name: str) -> Measure:
+    """A total of each learner on the heat equation with nx = 25, by seed."""
+    return scalar("heat", name, group="arm", module__nx=25)
 
 
-def fewer(arm: str, baseline: str) -> Condition:
-    """An arm's iterations on the heat equation less those of a baseline."""
-    return Condition(total(arm) - fixed(baseline), below(0), f"iterations of {arm} - {baseline}")
+def fixed(name: str) -> Measure:
+    """The same of each baseline, which has no seeds: one value."""
+    return scalar("heat_fixed", name, group="arm", over=(), module__nx=25)
 
+
+iterations, base = heat("iterations/total"), fixed("iterations/total")
+seconds, base_seconds = (of("time/solver_s") + of("time/learner_s") for of in (heat, fixed))
 
 CHECKS = [
     Check(
         "1",
         "rho(C_omega) from a dense eigensolver equals the piecewise formula to 1e-8 for 50 omegas away from omega* "
         "(|omega - omega*| > .01), and its minimum is omega* - 1.",
-        serves=["C3"],
-        kind=Exact(
+        ["C3"],
+        Exact(
             [
-                Condition(exact("1", "radius_error"), at_most(1e-8), "eigensolver - formula"),
-                Condition(exact("1", "minimum_error"), at_most(1e-12), "min rho - (omega* - 1)"),
+                exact("1", "radius_error", "eigensolver - formula") <= 1e-8,
+                exact("1", "minimum_error", "min rho - (omega* - 1)") <= 1e-12,
             ]
         ),
     ),
@@ -112,11 +94,11 @@ CHECKS = [
         "2",
         "The vectorised cost table equals scalar SOR on 200 random cells (integer equality); the SSOR-CG solution "
         "equals scipy.sparse.linalg.spsolve to 1e-6.",
-        serves=[],
-        kind=Exact(
+        [],
+        Exact(
             [
-                Condition(exact("2", "cells_differing"), at_most(0), "cells that differ"),
-                Condition(exact("2", "solution_error"), at_most(1e-6), "relative error of the solution"),
+                exact("2", "cells_differing", "cells that differ") <= 0,
+                exact("2", "solution_error", "relative error of the solution") <= 1e-6,
             ]
         ),
     ),
@@ -125,11 +107,11 @@ CHECKS = [
         "On the (k, s) of real runs at t = 1, 10, 100, 1000, 2000 (d = 20), p equals the root of sum p = 1 by "
         "brentq on [min(k/s) - 2 sqrt(d)/eta, min(k/s) - 2/eta] to 1e-8, and the SLSQP minimiser of <k/s, p> - "
         "(4/eta) sum sqrt p on the simplex (start uniform, with gradient) at t <= 100 to 1e-5.",
-        serves=[],
-        kind=Exact(
+        [],
+        Exact(
             [
-                Condition(exact("3", "root_error"), at_most(1e-8), "Newton - brentq"),
-                Condition(exact("3", "minimiser_error"), at_most(1e-5), "Newton - SLSQP"),
+                exact("3", "root_error", "Newton - brentq") <= 1e-8,
+                exact("3", "minimiser_error", "Newton - SLSQP") <= 1e-5,
             ]
         ),
     ),
@@ -137,11 +119,11 @@ CHECKS = [
         "4a",
         "U(omega) >= cost(omega) on every grid point of all 40 instances; U is non-increasing below omega*. (True by "
         "construction, tau being taken at k = cost - 1: it tests the code.)",
-        serves=["C3"],
-        kind=Exact(
+        ["C3"],
+        Exact(
             [
-                Condition(unit("bounds", "slack"), at_least(0), "min (U - cost)"),
-                Condition(unit("bounds", "rise"), at_most(0), "rise of U below omega*"),
+                unit("bounds", "slack").called("min (U - cost)") >= 0,
+                unit("bounds", "rise").called("rise of U below omega*") <= 0,
             ]
         ),
         unit="instance",
@@ -149,12 +131,12 @@ CHECKS = [
     Check(
         "4b",
         "How tight the surrogate is: median and maximum of U/cost over the grid.",
-        serves=["C3"],
-        kind=Report(
+        ["C3"],
+        Report(
             [
-                Condition(unit("bounds", "ratio_median"), at_least(1), "median U/cost, mean over instances"),
-                Condition(unit("bounds", "ratio_max", over="seed", reduce="max"), at_least(1), "largest U/cost"),
-                Condition(unit("bounds", "tau"), at_least(0), "tau, mean over instances"),
+                unit("bounds", "ratio_median").called("median U/cost, mean over instances").shown(),
+                unit("bounds", "ratio_max").max("unit").called("largest U/cost").shown(),
+                unit("bounds", "tau").called("tau, mean over instances").shown(),
             ]
         ),
         unit="instance",
@@ -163,23 +145,16 @@ CHECKS = [
         "5a",
         "cost(Tsallis-INF) / cost(best fixed omega) over rounds 1001..2000 is below 1.25 in both laws, mean of the "
         "5 seeds; the best fixed omega is the grid's best over these rounds.",
-        serves=["C1"],
-        kind=Count(
-            [Condition(scalar("learners", "ratio/second_half", "tsallis_inf", over=LAW), below(1.25), "mean ratio")]
-        ),
+        ["C1"],
+        Count(scalar("learners", "ratio/second_half", "tsallis_inf", over=LAW).called("mean ratio") < 1.25),
         unit="law",
     ),
     Check(
         "5b",
         "Over the same rounds Tsallis-INF costs less than the fixed omega = 1.4, paired t over seeds, in each law.",
-        serves=["C1"],
-        kind=Interval(
-            difference(
-                scalar("learners", "cost/second_half", "tsallis_inf", group=LAW),
-                scalar("learners", "cost/second_half", "fixed_1_4", group=LAW),
-            ),
-            below(0),
-            name="iterations of Tsallis-INF - omega = 1.4",
+        ["C1"],
+        Interval(
+            late.at(arm="tsallis_inf") - late.at(arm="fixed_1_4") < 0, name="iterations of Tsallis-INF - omega = 1.4"
         ),
     ),
     Check(
@@ -187,152 +162,114 @@ CHECKS = [
         "The slope of log regret(T) on log T, T = 250, 500, 1000, 2000, with regret(T) = cost(1..T) - min_g "
         "cost_g(1..T), is below 1 (upper end of the paired-t interval) in each law; a seed with regret <= 0 "
         "somewhere counts as slope 0.",
-        serves=["C1"],
-        kind=Interval(
-            scalar("learners", "regret/exponent", "tsallis_inf", group=LAW),
-            below(1),
-            name="exponent of Tsallis-INF's regret",
+        ["C1"],
+        Interval(
+            scalar("learners", "regret/exponent", "tsallis_inf", group=LAW) < 1, name="exponent of Tsallis-INF's regret"
         ),
     ),
     Check(
         "5d",
         "The learner as the paper's code has it (Newton's method from x = -1), beside the one that converges: ratio"
         " to the best fixed omega in the second half, and rounds of 2000 in which its Newton's method failed.",
-        serves=["C1"],
-        kind=Report(
+        ["C1"],
+        Report(
             [
-                Condition(
-                    scalar("learners", "ratio/second_half", "tsallis_inf", group=LAW), at_least(0), "ratio, converged"
-                ),
-                Condition(
-                    scalar("learners", "ratio/second_half", "tsallis_inf_code", group=LAW), at_least(0), "ratio, code"
-                ),
-                Condition(
-                    scalar("learners", "learner/newton_failures", "tsallis_inf", group=LAW), at_least(0), "failures"
-                ),
-                Condition(
-                    scalar("learners", "learner/newton_failures", "tsallis_inf_code", group=LAW),
-                    at_least(0),
-                    "failures, code",
-                ),
+                ratio.at(arm="tsallis_inf").called("ratio, converged").shown(),
+                ratio.at(arm="tsallis_inf_code").called("ratio, code").shown(),
+                failures.at(arm="tsallis_inf").called("failures").shown(),
+                failures.at(arm="tsallis_inf_code").called("failures, code").shown(),
             ]
         ),
     ),
     Check(
         "6a",
         "High-variance law: ChebCB's total cost is below Tsallis-INF's, paired over 5 seeds, the interval excludes 0.",
-        serves=["C2"],
-        kind=Interval(
-            difference(
-                scalar("learners", "cost/total", "cheb_cb", data__law="high"),
-                scalar("learners", "cost/total", "tsallis_inf", data__law="high"),
-            ),
-            below(0),
-            name="iterations of ChebCB - Tsallis-INF",
-        ),
+        ["C2"],
+        Interval(total.at(arm="cheb_cb") - total.at(arm="tsallis_inf") < 0, name="iterations of ChebCB - Tsallis-INF"),
     ),
     Check(
         "6b",
         "High-variance law: ChebCB's total cost is below that of Tsallis-INF-CB, paired over 5 seeds, the interval "
         "excludes 0.",
-        serves=["C2"],
-        kind=Interval(
-            difference(
-                scalar("learners", "cost/total", "cheb_cb", data__law="high"),
-                scalar("learners", "cost/total", "tsallis_inf_cb", data__law="high"),
-            ),
-            below(0),
-            name="iterations of ChebCB - Tsallis-INF-CB",
+        ["C2"],
+        Interval(
+            total.at(arm="cheb_cb") - total.at(arm="tsallis_inf_cb") < 0, name="iterations of ChebCB - Tsallis-INF-CB"
         ),
     ),
     Check(
         "7",
         "(best fixed - oracle) / best fixed is larger under Beta(1/2, 3/2) than under Beta(2, 6) in 5 of 5 seeds.",
-        serves=["C4"],
-        kind=Count(
-            [
-                Condition(
-                    difference(
-                        scalar("cost_table", "gain/oracle", data__law="high"),
-                        scalar("cost_table", "gain/oracle", data__law="low"),
-                    ),
-                    above(0),
-                    "gain of the oracle, high - low",
-                )
-            ]
-        ),
+        ["C4"],
+        Count((gain.at(data__law="high") - gain.at(data__law="low")).called("gain of the oracle, high - low") > 0),
     ),
     Check(
         "8a",
         "Heat equation, nx = 25: Tsallis-INF and ChebCB both need fewer iterations in total than CG and than omega "
         "= 1, in 3 of 3 seeds.",
-        serves=["C6"],
-        kind=Count([fewer(arm, base) for arm in ("tsallis_inf", "cheb_cb") for base in ("cg", "fixed_1_0")]),
+        ["C6"],
+        Count(
+            [
+                (iterations.at(arm=arm) - base.at(arm=other)).called(f"iterations of {arm} - {other}") < 0
+                for arm in ("tsallis_inf", "cheb_cb")
+                for other in ("cg", "fixed_1_0")
+            ]
+        ),
     ),
     Check(
         "8b",
         "Heat equation, nx = 25: iterations over those of omega = 1.5 (which the paper calls nearly best there) and"
         " of the best of five fixed omegas.",
-        serves=["C6"],
-        kind=Report(
+        ["C6"],
+        Report(
             [
-                Condition(total(arm) / fixed(base), at_least(0), f"{arm} / {name}")
+                (iterations.at(arm=arm) / other).called(f"{arm} / {name}").shown()
                 for arm in LEARNERS
-                for base, name in (("fixed_1_5", "omega = 1.5"), (FIXED, "best fixed"))
+                for name, other in (
+                    ("omega = 1.5", base.at(arm="fixed_1_5")),
+                    ("best fixed", base.only(arm=FIXED).min("arm")),
+                )
             ]
         ),
     ),
     Check(
         "8c",
         "Heat equation, nx = 25: seconds of omega = 1 over those of the learners, solver and learner together.",
-        serves=["C6"],
-        kind=Report(
-            [Condition(seconds(fixed, "fixed_1_0") / seconds(total, arm), at_least(0), arm) for arm in LEARNERS]
-        ),
+        ["C6"],
+        Report([(base_seconds.at(arm="fixed_1_0") / seconds.at(arm=arm)).called(arm).shown() for arm in LEARNERS]),
     ),
     Check(
         "9a",
         "SOR sweeps and products with the matrix counted inside the solver with a learner attached equal those of "
         "replaying the chosen omegas without it.",
-        serves=["C7"],
-        kind=Exact(
+        ["C7"],
+        Exact(
             [
-                Condition(exact("9a", "extra_sweeps"), at_most(0), "further sweeps"),
-                Condition(exact("9a", "extra_matvecs"), at_most(0), "further products"),
+                exact("9a", "extra_sweeps", "further sweeps") <= 0,
+                exact("9a", "extra_matvecs", "further products") <= 0,
             ]
         ),
     ),
     Check(
         "9b",
         "Milliseconds that a learner takes in a round (median) at d = 20, 80, 320.",
-        serves=["C7"],
-        kind=Report(
-            [
-                Condition(scalar("overhead", "time/round_ms", arm, group="module.omegas"), at_least(0), arm)
-                for arm in LEARNERS
-            ]
+        ["C7"],
+        Report(
+            [scalar("overhead", "time/round_ms", arm, group="module.omegas").called(arm).shown() for arm in LEARNERS]
         ),
     ),
     Check(
         "10",
         "U_CG(omega) >= iterations of SSOR-CG (x0 = 0, ||r|| <= 1e-8 ||b||) for 20 omegas on [2 sqrt 2 - 2, 1.95] "
         "and the 40 shifted copies.",
-        serves=["C5"],
-        kind=Exact([Condition(unit("bounds", "cg_slack"), at_least(0), "min (U_CG - cost)")]),
+        ["C5"],
+        Exact(unit("bounds", "cg_slack").called("min (U_CG - cost)") >= 0),
         unit="instance",
     ),
     Check(
         "11",
         "SSOR-CG, high-variance law, n = 100, T = 1000: Tsallis-INF's cost in the second half is below that of "
         "uniform play (the mean of the table's rows), paired t over 5 seeds excludes 0.",
-        serves=["C5"],
-        kind=Interval(
-            difference(
-                scalar("ssor_cg_learners", "cost/second_half", "tsallis_inf"),
-                scalar("ssor_cg_learners", "cost/uniform_second_half", "tsallis_inf"),
-            ),
-            below(0),
-            name="iterations of Tsallis-INF - uniform play",
-        ),
+        ["C5"],
+        Interval(learned - uniform < 0, name="iterations of Tsallis-INF - uniform play"),
     ),
 ]

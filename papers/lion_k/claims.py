@@ -6,35 +6,7 @@ The paper's body could not be read; claims are worded after its abstract and its
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-import polars as pl
-
-from assay.claims import (
-    Check,
-    Claim,
-    Condition,
-    Count,
-    Exact,
-    Interval,
-    Measure,
-    Read,
-    Report,
-    Value,
-    Values,
-    above,
-    at_least,
-    at_most,
-    between,
-    difference,
-    exact,
-    function,
-    scalar,
-    slope,
-    unit,
-)
-from assay.results import Results
+from assay.claims import Check, Claim, Count, Exact, Interval, Measure, Report, exact, scalar, slope, spearman, unit
 
 STANDS_FOR = {"desk": "quadratic programs and a Fashion-MNIST MLP for ImageNet and CIFAR-10"}
 
@@ -60,32 +32,19 @@ CLAIMS = [
 ]
 
 LAMBDA = "optimizer.weight_decay"
+EACH = ("arm", LAMBDA)
+
 BOUNDED = (5.0, 10.0, 20.0, 40.0)
 """The λ of check 5 and check 6: every start is outside 1/λ."""
 
-
-@function(Read("net", arms=("lion",), levels=((LAMBDA, BOUNDED),)), over="seed")
-def rank_correlation(results: Results) -> Values:
-    """By seed, Spearman's rho between λ and the final training loss, over the λ of check 5."""
-    frame, found = results.of("net", arm="lion"), []
-    if frame.is_empty():
-        return []
-    runs = frame.filter(pl.col(LAMBDA).is_in(BOUNDED)).sort("seed", LAMBDA)
-    for (seed,), part in runs.group_by("seed", maintain_order=True):
-        ranks, n = part["train/cross_entropy"].rank().to_numpy(), len(part)
-        # By the formula for distinct values: exactly 0.8 for one adjacent swap among four, where corrcoef is off by
-        # 1e-16.
-        rho = 1 - 6 * ((ranks - np.arange(1, n + 1)) ** 2).sum() / (n * (n**2 - 1)) if n > 1 else math.nan
-        found.append(Value(str(seed), float(rho), tuple(sorted(part["signature"]))))
-    return found
+box = scalar("net", "box/max", arm="lion", group=LAMBDA)
+early = scalar("net", "train/early", arm="lion", group=LAMBDA)
 
 
-def by_arm(name: str) -> Measure:
-    """A number of each quadratic program, for each K and each λ."""
-    return unit("qp", name, over="unit", group=("arm", LAMBDA))
+def violations(experiment: str, *axes: str) -> Measure:
+    """Steps in which the excess fell too little, by run."""
+    return scalar(experiment, "excess/violations", over=(*axes, "seed"))
 
-
-RUNS = ("arm", LAMBDA, "seed")
 
 CHECKS = [
     Check(
@@ -93,17 +52,13 @@ CHECKS = [
         "In every run and step the excess of λx over dom K* (coordinate by coordinate for a box, in the dual norm for "
         "norms) is at most (1 - ηλ) times the one before, plus 1e-6 (nets: 1e-6 max(1, λ max |x|)); starts at zero "
         "and outside",
-        serves=["C4"],
-        kind=Exact(
+        ["C4"],
+        Exact(
             [
-                Condition(scalar("qp", "excess/violations", over=RUNS), at_most(0), "violations from zero"),
-                Condition(scalar("outside", "excess/violations", over=RUNS), at_most(0), "violations from outside"),
-                Condition(
-                    scalar("steps", "excess/violations", over=("optimizer.lr", "seed")),
-                    at_most(0),
-                    "violations at constant step size",
-                ),
-                Condition(scalar("net", "excess/violations", over=RUNS), at_most(0), "violations on networks"),
+                violations("qp", *EACH).called("violations from zero") <= 0,
+                violations("outside", *EACH).called("violations from outside") <= 0,
+                violations("steps", "optimizer.lr").called("violations at constant step size") <= 0,
+                violations("net", *EACH).called("violations on networks") <= 0,
             ]
         ),
         unit="run",
@@ -112,11 +67,11 @@ CHECKS = [
         "2",
         "Along the flow the largest increase of H between samples is at most 1e-6 of H(0) - H(end), on all ten "
         "trajectories; at 1000 points H' equals its closed form to 1e-10",
-        serves=["C3"],
-        kind=Exact(
+        ["C3"],
+        Exact(
             [
-                Condition(unit("ode", "increase", over=("arm", "unit")), at_most(1e-6), "relative increase"),
-                Condition(exact("2", "deviation"), at_most(1e-10), "deviation of H'"),
+                unit("ode", "increase", over=("arm", "unit")).called("relative increase") <= 1e-6,
+                exact("2", "deviation", "deviation of H'") <= 1e-10,
             ]
         ),
         unit="trajectory",
@@ -124,11 +79,11 @@ CHECKS = [
     Check(
         "2-control",
         "H with the factor 1 - eps gamma in its last term: the increase along the flow, and the deviation of H'",
-        serves=[],
-        kind=Report(
+        [],
+        Report(
             [
-                Condition(unit("ode", "increase_control", over="unit", group="arm"), at_most(1e-6), "increase"),
-                Condition(exact("2", "control"), at_most(1e-10), "largest deviation"),
+                unit("ode", "increase_control", over="unit", group="arm").called("increase").shown(),
+                exact("2", "control", "largest deviation").shown(),
             ]
         ),
         unit="trajectory",
@@ -136,104 +91,85 @@ CHECKS = [
     Check(
         "3a",
         "Lion on quadratic programs: gap to scipy's bounded minimum at most 1e-3 in at least 19 of 20, for each λ",
-        serves=["C1"],
-        kind=Count([Condition(unit("qp", "gap_scipy", arm="l1", over="unit", group=LAMBDA), at_most(1e-3), "gap")], 19),
+        ["C1"],
+        Count(unit("qp", "gap_scipy", arm="l1", over="unit", group=LAMBDA).called("gap") <= 1e-3, 19),
         unit="problem",
     ),
     Check(
         "3b",
         "From x_0 = 0 the iterate ends inside the constraint set, for Lion max |x_i| <= 1/λ + 1e-9",
-        serves=["C1", "C2"],
-        kind=Exact(
-            [Condition(unit("qp", "infeasibility", over=("arm", LAMBDA, "unit")), at_most(1e-9), "infeasibility")]
-        ),
+        ["C1", "C2"],
+        Exact(unit("qp", "infeasibility", over=(*EACH, "unit")).called("infeasibility") <= 1e-9),
         unit="problem",
     ),
     Check(
         "4a",
         "Every other K: gap to the FISTA reference (l_1.5: the Fenchel certificate) at most 5e-3 in at least 18 of 20, "
         "for each λ",
-        serves=["C2", "C6"],
-        kind=Count([Condition(by_arm("gap").but(arm="l1"), at_most(5e-3), "gap")], 18),
+        ["C2", "C6"],
+        Count(unit("qp", "gap", over="unit", group=EACH).but(arm="l1").called("gap") <= 5e-3, 18),
         unit="problem",
     ),
     Check(
         "4b",
         "Every other K with a reference: the minimiser of the wrong composite (Huber, soft: box only; norms: no "
         "constraint) is more than ten times as far from x_T as the right one, in at least 18 of 20, for each λ",
-        serves=["C2", "C6"],
-        kind=Count([Condition(by_arm("farther"), above(0), "distance to wrong - 10 x to right")], 18),
+        ["C2", "C6"],
+        Count(unit("qp", "farther", over="unit", group=EACH).called("distance to wrong - 10 x to right") > 0, 18),
         unit="problem",
     ),
     Check(
         "4c",
         "The FISTA references are minimisers: their Fenchel certificate is at most 1e-8",
-        serves=[],
-        kind=Exact([Condition(unit("qp", "reference", over=("arm", LAMBDA, "unit")), at_most(1e-8), "certificate")]),
+        [],
+        Exact(unit("qp", "reference", over=(*EACH, "unit")).called("certificate") <= 1e-8),
         unit="problem",
     ),
     Check(
         "5a",
         "Networks trained with Lion at λ in {5, 10, 20, 40} end at the bound: 0.99 <= λ max |w| <= 1.01, in 5 of 5",
-        serves=["C1"],
-        kind=Count(
-            [
-                Condition(
-                    scalar("net", "box/max", arm="lion", group=LAMBDA, optimizer__weight_decay=BOUNDED),
-                    between(0.99, 1.01),
-                    "λ max |w|",
-                )
-            ]
-        ),
+        ["C1"],
+        Count(box.only(optimizer__weight_decay=BOUNDED).called("λ max |w|").within(0.99, 1.01)),
     ),
     Check(
         "5b",
         "Control: SGD with decoupled decay on the quadratic programs ends at (Q + λI)^-1 b, to 1e-6",
-        serves=["C1"],
-        kind=Exact([Condition(unit("ridge", "to_ridge", over=(LAMBDA, "unit")), at_most(1e-6), "distance")]),
+        ["C1"],
+        Exact(unit("ridge", "to_ridge", over=(LAMBDA, "unit")).called("distance") <= 1e-6),
         unit="problem",
     ),
     Check(
         "5c",
         "Control: and so it violates the box at λ = 2, λ max |x_i| > 1.05 in at least 18 of 20",
-        serves=["C1"],
-        kind=Count(
-            [Condition(unit("ridge", "box", over="unit", optimizer__weight_decay=2.0), above(1.05), "λ max |x|")],
-            18,
-        ),
+        ["C1"],
+        Count(unit("ridge", "box", over="unit", optimizer__weight_decay=2).called("λ max |x|") > 1.05, 18),
         unit="problem",
     ),
     Check(
         "5-report",
         "λ max |w| where nothing is demanded: Lion at λ = 2, networks trained with SGD and AdamW",
-        serves=[],
-        kind=Report(
+        [],
+        Report(
             [
-                Condition(
-                    scalar("net", "box/max", arm="lion", optimizer__weight_decay=2.0),
-                    at_most(1.01),
-                    "Lion, λ = 2",
-                ),
-                Condition(scalar("controls", "box/max", group=("arm", LAMBDA)), at_most(1.05), "control"),
+                box.at(optimizer__weight_decay=2).called("Lion, λ = 2").shown(),
+                scalar("controls", "box/max", group=EACH).called("control").shown(),
             ]
         ),
     ),
     Check(
         "6a",
         "The final training loss grows with λ: Spearman's rho over λ in {5, 10, 20, 40} at least 0.8 in 5 of 5 seeds",
-        serves=["C5"],
-        kind=Count([Condition(rank_correlation, at_least(0.8), "rho")]),
+        ["C5"],
+        Count(
+            spearman("net", LAMBDA, "train/cross_entropy", "lion", optimizer__weight_decay=BOUNDED).called("rho") >= 0.8
+        ),
     ),
     Check(
         "6b",
         "After a tenth of the steps the training loss at λ = 10 is below that at λ = 2",
-        serves=["C5"],
-        kind=Interval(
-            difference(
-                scalar("net", "train/early", arm="lion", optimizer__weight_decay=2.0),
-                scalar("net", "train/early", arm="lion", optimizer__weight_decay=10.0),
-            ),
-            above(0),
+        ["C5"],
+        Interval(
+            early.at(optimizer__weight_decay=2) - early.at(optimizer__weight_decay=10) > 0,
             name="loss(λ = 2) - loss(λ = 10)",
         ),
     ),
@@ -241,24 +177,22 @@ CHECKS = [
         "7",
         "Lion at constant step size η, λ = 1: the gap averaged over the second half and 20 problems falls with η at a "
         "log-log slope in [0.7, 2.2] over η in {1e-1, 3e-2, 1e-2, 3e-3}",
-        serves=["C9"],
-        kind=Exact(
-            [Condition(slope("steps", "optimizer.lr", "gap/second_half", per=(), log=True), between(0.7, 2.2), "slope")]
-        ),
+        ["C9"],
+        Exact(slope("steps", "optimizer.lr", "gap/second_half", per=(), log=True).called("slope").within(0.7, 2.2)),
         unit="slope",
     ),
     Check(
         "8",
         "Bytes of optimizer state in tensors of their parameter's shape: Lion has exactly half of AdamW's",
-        serves=["C8a"],
-        kind=Exact([Condition(exact("8", "ratio"), between(0.5, 0.5), "ratio")]),
+        ["C8a"],
+        Exact(exact("8", "ratio").equals(0.5)),
         unit="ratio",
     ),
     Check(
         "logistic",
         "Lion-K on full-batch logistic regression: gap to the reference",
-        serves=[],
-        kind=Report([Condition(unit("logistic", "gap", over="unit", group=("arm", LAMBDA)), at_most(5e-3), "gap")]),
+        [],
+        Report(unit("logistic", "gap", over="unit", group=EACH).called("gap").shown()),
         unit="problem",
     ),
 ]

@@ -5,31 +5,25 @@ The tables of the paper could not be read; claims are worded after its abstract 
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
+from itertools import pairwise
 
 from assay.claims import (
     Amendment,
     Check,
     Claim,
-    Condition,
     Count,
     Exact,
     Interval,
     Measure,
     Read,
     Report,
-    Value,
     Values,
-    above,
-    at_least,
-    at_most,
-    below,
-    between,
-    difference,
     exact,
     function,
     on_edge,
     scalar,
+    table,
     unit,
 )
 from assay.results import Results
@@ -59,49 +53,29 @@ CLAIMS = [
 ]
 
 
+DATE = "2026-11-25"
+BLOCKS = ("mfac", "mfac_128", "mfac_10")
+
+steps = scalar("digits", "steps/to_target", group="arm")
+seconds = scalar("digits", "time/to_target_s", group="arm")
+
+
 def accuracy(arm: str, sparsity: float) -> Measure:
     """Test accuracy after pruning, one value a seed."""
     return unit("prune", "accuracy", arm, over="seed", sparsity=sparsity)
 
 
-def better(arm: str, other: str, sparsity: float) -> Measure:
-    """Accuracy of an arm less that of another, by seed."""
-    return difference(accuracy(arm, sparsity), accuracy(other, sparsity))
+@function(Read("prune", arms=BLOCKS))
+def falls(results: Results) -> Values:
+    """Mean accuracy at 90 % of each size of blocks less that of the next smaller one, one value a pair."""
+    gaps = {f"{a} - {b}": accuracy(a, 0.9).mean() - accuracy(b, 0.9).mean() for a, b in pairwise(BLOCKS)}
+    return [replace(value, unit=pair) for pair, gap in gaps.items() for value in gap(results)]
 
 
-def mean_gaps(*arms: str, sparsity: float) -> Measure:
-    """Differences of mean accuracies between each arm and the next one, one value a pair."""
-
-    @function(Read("prune", arms=arms))
-    def measure(results: Results) -> Values:
-        means: list[tuple[str, float, tuple[str, ...]]] = []
-        for arm in arms:
-            values = accuracy(arm, sparsity)(results)
-            if not values:
-                return []
-            mean = sum(v.value for v in values) / len(values)
-            means.append((arm, mean, tuple(run for v in values for run in v.runs)))
-        return [Value(f"{a[0]} - {b[0]}", a[1] - b[1], a[2] + b[2]) for a, b in itertools.pairwise(means)]
-
-    return measure
-
-
-def exponent(name: str, axis: str) -> Measure:
+def exponent(of: str) -> Measure:
     """The log-log slope of a time against d or m, sizes one after the other."""
-    return scalar("scaling", f"time/exponent/{name}/{axis}")
+    return scalar("scaling", f"time/exponent/{of}")
 
-
-def exponent_in_turns(name: str, axis: str) -> Measure:
-    """The same with the sizes of an axis called in turns."""
-    return scalar("scaling", f"time/exponent_in_turns/{name}/{axis}")
-
-
-def seconds(arm: str, other: str) -> Measure:
-    """Seconds until the target of one arm over those of another, by seed."""
-    return scalar("digits", "time/to_target_s", arm) / scalar("digits", "time/to_target_s", other)
-
-
-DATE = "2026-11-25"
 
 CHECKS = [
     Check(
@@ -109,13 +83,8 @@ CHECKS = [
         "Static, dynamic (recursions and Woodbury) and dense inverse agree to 1e-9 relative in double precision at "
         "d = 300, m = 32, damp in {1e-1, 1e-3, 1e-5}, rows N(0, I/d), for a random vector and a row; for the row also "
         "G^T (damp I + S/m)^-1 e_j; diagonal and single entries too",
-        serves=["C1", "C2"],
-        kind=Exact(
-            [
-                Condition(exact("1", name), at_most(1e-9), name)
-                for name in ("static", "dynamic", "woodbury", "row", "diagonal", "entry")
-            ]
-        ),
+        ["C1", "C2"],
+        Exact([exact("1", name) <= 1e-9 for name in ("static", "dynamic", "woodbury", "row", "diagonal", "entry")]),
         unit="setting",
         amended=Amendment(
             DATE,
@@ -128,12 +97,12 @@ CHECKS = [
         "2",
         "After 3 m random updates the dynamic product equals that of a fresh static build of the window to 1e-9, in "
         "any order of the rows",
-        serves=["C2"],
-        kind=Exact(
+        ["C2"],
+        Exact(
             [
-                Condition(exact("2", "stored"), at_most(1e-9), "in stored order"),
-                Condition(exact("2", "shuffled"), at_most(1e-9), "shuffled"),
-                Condition(exact("2", "rows"), at_most(0), "rows that are not the last m"),
+                exact("2", "stored", "in stored order") <= 1e-9,
+                exact("2", "shuffled") <= 1e-9,
+                exact("2", "rows", "rows that are not the last m") <= 0,
             ]
         ),
         unit="setting",
@@ -143,12 +112,12 @@ CHECKS = [
         "Time of a product (static and dynamic) against d in {1e4, 3e4, 1e5, 3e5} at m = 64, median of 21 calls, one "
         "thread: log-log slope 1 +- 0.2; of the static build against m in {16, ..., 256} at d = 1e5, median of 3: "
         "2 +- 0.3",
-        serves=["C1", "C2"],
-        kind=Count(
+        ["C1", "C2"],
+        Count(
             [
-                Condition(exponent("static/product", "d"), between(0.8, 1.2), "static product in d"),
-                Condition(exponent("dynamic/product", "d"), between(0.8, 1.2), "dynamic product in d"),
-                Condition(exponent("static/build", "m"), between(1.7, 2.3), "static build in m"),
+                exponent("static/product/d").called("static product in d").within(0.8, 1.2),
+                exponent("dynamic/product/d").called("dynamic product in d").within(0.8, 1.2),
+                exponent("static/build/m").called("static build in m").within(1.7, 2.3),
             ]
         ),
         unit="sitting",
@@ -161,11 +130,11 @@ CHECKS = [
     Check(
         "3b",
         "Bytes of all tensors that an inverse holds are at most 2 d m 8 + 3 m^2 8 + 4 d 8",
-        serves=["C1", "C2"],
-        kind=Exact(
+        ["C1", "C2"],
+        Exact(
             [
-                Condition(unit("scaling", "static_bytes", over="unit"), at_most(1), "static, of what is allowed"),
-                Condition(unit("scaling", "dynamic_bytes", over="unit"), at_most(1), "dynamic, of what is allowed"),
+                unit("scaling", "static_bytes", over="unit").called("static, of what is allowed") <= 1,
+                unit("scaling", "dynamic_bytes", over="unit").called("dynamic, of what is allowed") <= 1,
             ]
         ),
         unit="(d, m)",
@@ -177,26 +146,24 @@ CHECKS = [
         "3-report",
         "All slopes: products, entries and updates of the window in d and m, static build in m; products in d again, "
         "with the sizes called in turns",
-        serves=[],
-        kind=Report(
-            [
-                Condition(exponent(name, axis), at_most(3), f"{name.replace('/', ' ')} in {axis}")
-                for name, axis in (
-                    ("static/product", "d"),
-                    ("dynamic/product", "d"),
-                    ("static/build", "m"),
-                    ("static/product", "m"),
-                    ("dynamic/product", "m"),
-                    ("static/entry", "d"),
-                    ("static/entry", "m"),
-                    ("dynamic/update", "d"),
-                    ("dynamic/update", "m"),
-                )
-            ]
-            + [
-                Condition(exponent_in_turns(f"{kind}/product", "d"), at_most(3), f"{kind} product in d, sizes in turns")
-                for kind in ("static", "dynamic")
-            ]
+        [],
+        Report(
+            table(
+                "scaling",
+                {
+                    "time/exponent/static/product/d": "static product in d",
+                    "time/exponent/dynamic/product/d": "dynamic product in d",
+                    "time/exponent/static/build/m": "static build in m",
+                    "time/exponent/static/product/m": "static product in m",
+                    "time/exponent/dynamic/product/m": "dynamic product in m",
+                    "time/exponent/static/entry/d": "static entry in d",
+                    "time/exponent/static/entry/m": "static entry in m",
+                    "time/exponent/dynamic/update/d": "dynamic update in d",
+                    "time/exponent/dynamic/update/m": "dynamic update in m",
+                    "time/exponent_in_turns/static/product/d": "static product in d, sizes in turns",
+                    "time/exponent_in_turns/dynamic/product/d": "dynamic product in d, sizes in turns",
+                },
+            )
         ),
     ),
     *(
@@ -204,8 +171,8 @@ CHECKS = [
             f"4{letter}",
             f"Test accuracy after one-shot pruning at {sparsity:.0%}: M-FAC (full, m = 256) with the update - "
             f"{words} > 0",
-            serves=["C3"],
-            kind=Interval(better("mfac", other, sparsity), above(0), name=f"accuracy - that of {words}"),
+            ["C3"],
+            Interval(accuracy("mfac", sparsity) - accuracy(other, sparsity) > 0, name=f"accuracy - that of {words}"),
             amended=Amendment(
                 DATE, "paired bootstrap CI over 5 seeds", "with five values the interval is a paired t interval"
             ),
@@ -220,16 +187,14 @@ CHECKS = [
     Check(
         "4-report",
         "Accuracy of every arm at every sparsity",
-        serves=[],
-        kind=Report(
-            [Condition(unit("prune", "accuracy", over="seed", group=("arm", "unit")), at_least(0), "accuracy")]
-        ),
+        [],
+        Report(unit("prune", "accuracy", over="seed", group=("arm", "unit")).called("accuracy").shown()),
     ),
     Check(
         "5",
         "Accuracy at 90 %: the full matrix - blocks of 10 > 0",
-        serves=["C5"],
-        kind=Interval(better("mfac", "mfac_10", 0.9), above(0), name="accuracy of full - of blocks of 10"),
+        ["C5"],
+        Interval(accuracy("mfac", 0.9) - accuracy("mfac_10", 0.9) > 0, name="accuracy of full - of blocks of 10"),
         amended=Amendment(
             DATE,
             "full >= block 128 >= block 10 in seed means, Page/Spearman trend > 0",
@@ -239,39 +204,23 @@ CHECKS = [
     Check(
         "5b",
         "Mean accuracy at 90 %: full >= blocks of 128 >= blocks of 10",
-        serves=["C5"],
-        kind=Count([Condition(mean_gaps("mfac", "mfac_128", "mfac_10", sparsity=0.9), at_least(0), "difference")]),
+        ["C5"],
+        Count(falls.called("difference") >= 0),
         unit="pair",
     ),
     Check(
         "5-blocks",
         "The recursion in 50 blocks of 10 and of 128 agrees with dense inverses of the blocks to 1e-7",
-        serves=[],
-        kind=Exact(
-            [
-                Condition(exact("5-blocks", "product"), at_most(1e-7), "products"),
-                Condition(exact("5-blocks", "diagonal"), at_most(1e-7), "diagonals"),
-            ]
-        ),
+        [],
+        Exact([exact("5-blocks", "product", "products") <= 1e-7, exact("5-blocks", "diagonal", "diagonals") <= 1e-7]),
         unit="setting",
     ),
     Check(
         "6",
         "Digits: steps until the loss of all 1500 training rows is below 0.1, M-FAC - Adam < 0, each at its best "
         "values, in at least 4 of 5 seeds",
-        serves=["C4"],
-        kind=Count(
-            [
-                Condition(
-                    difference(
-                        scalar("digits", "steps/to_target", "mfac"), scalar("digits", "steps/to_target", "adam")
-                    ),
-                    below(0),
-                    "steps of M-FAC - of Adam",
-                )
-            ],
-            4,
-        ),
+        ["C4"],
+        Count((steps.at(arm="mfac") - steps.at(arm="adam")).called("steps of M-FAC - of Adam") < 0, 4),
         amended=Amendment(
             DATE,
             "Adam's rate from {3e-4, 1e-3, 3e-3}, SGD's from {.01, .03, .1, .3}, M-FAC's from {1e-3, 3e-3, 1e-2}",
@@ -282,13 +231,13 @@ CHECKS = [
         "6-report",
         "Steps of every optimizer, milliseconds a step, seconds of M-FAC over those of Adam until the target, and "
         "whether a chosen rate lies at an end of its grid",
-        serves=[],
-        kind=Report(
+        [],
+        Report(
             [
-                Condition(scalar("digits", "steps/to_target", group="arm"), at_most(690), "steps"),
-                Condition(scalar("digits", "time/ms_a_step", group="arm"), at_least(0), "ms a step"),
-                Condition(seconds("mfac", "adam"), at_least(0), "seconds, M-FAC / Adam"),
-                Condition(on_edge("digits", "optimizer.lr"), at_most(0), "rate at an end of its grid"),
+                steps.called("steps").shown(),
+                scalar("digits", "time/ms_a_step", group="arm").called("ms a step").shown(),
+                (seconds.at(arm="mfac") / seconds.at(arm="adam")).called("seconds, M-FAC / Adam").shown(),
+                on_edge("digits", "optimizer.lr").called("rate at an end of its grid").shown(),
             ]
         ),
     ),
@@ -296,13 +245,8 @@ CHECKS = [
         "7",
         "With damp = 1e6 times the largest eigenvalue of G^T G / m, 1 - cosine(F^-1 g, g) < 1e-9; with one gradient "
         "F^-1 g = g / (damp + |g|^2) to 1e-14 max(100, |g|^2 / damp)",
-        serves=["C2"],
-        kind=Exact(
-            [
-                Condition(exact("7", "turned"), below(1e-9), "1 - cosine"),
-                Condition(exact("7", "single"), at_most(1), "error over the one allowed"),
-            ]
-        ),
+        ["C2"],
+        Exact([exact("7", "turned", "1 - cosine") < 1e-9, exact("7", "single", "error over the one allowed") <= 1]),
         unit="setting",
         amended=Amendment(
             DATE,
@@ -314,8 +258,8 @@ CHECKS = [
     Check(
         "8",
         "The saliency equals dw^T F dw / 2 of removing one weight with its update, to 1e-9, and the update removes it",
-        serves=["C3"],
-        kind=Exact([Condition(exact("8", "deviation"), at_most(1e-9), "relative deviation")]),
+        ["C3"],
+        Exact(exact("8", "deviation", "relative deviation") <= 1e-9),
         unit="setting",
     ),
 ]

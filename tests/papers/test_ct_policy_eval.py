@@ -9,7 +9,7 @@ import pytest
 import torch
 from plain import run
 
-from assay.claims import Exact
+from assay.claims import Exact, scalar
 from assay.errors import UserError
 from assay.models.mlp import MLP
 from assay.module import Budget
@@ -282,6 +282,9 @@ def fake(rows, experiment, table="runs"):
     )
 
 
+TH2 = scalar("brownian", "theta/mstde/1", module__dt=0.2)
+
+
 def test_standard_errors_and_falling_errors():
     rows = [
         {"seed": s, "signature": f"{s}{dt}", "module.dt": dt, "theta/mstde/1": th + 0.01 * s}
@@ -292,13 +295,13 @@ def test_standard_errors_and_falling_errors():
     found = claims.falling_error(results)
     assert [v.unit for v in found] == ["module.dt=0.2 to module.dt=0.1", "module.dt=0.1 to module.dt=0.05"]
     assert [v.value for v in found] == pytest.approx([0.32, -0.07])
-    (z,) = claims.standard_errors(claims.theta("brownian", "mstde", 1, module__dt=0.2), -1.25)(results)
+    (z,) = claims.standard_errors(TH2, -1.25)(results)
     assert z.value == pytest.approx(0.02 / (0.01 / math.sqrt(3)))
 
 
 def test_seeds_that_differ_by_rounding_have_no_standard_error():
     rows = [{"seed": s, "signature": str(s), "module.dt": 0.2, "theta/mstde/1": 0.1 + s - s} for s in (1, 2, 3, 5, 9)]
-    (z,) = claims.standard_errors(claims.theta("brownian", "mstde", 1, module__dt=0.2), 0.3)(fake(rows, "brownian"))
+    (z,) = claims.standard_errors(TH2, 0.3)(fake(rows, "brownian"))
     assert math.isnan(z.value)
 
 

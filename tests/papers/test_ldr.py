@@ -362,8 +362,9 @@ def test_lead_and_place_of_aldr():
     second = accuracies("clean", [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3], seed=2)  # aldr 7, ce 1
     results = table(first + second)
     assert [(lead.unit, lead.value) for lead in claims.rank_lead(results)] == [("1", 3.0), ("2", -6.0)]
-    assert claims.mean_rank("aldr")(results)[0].value == pytest.approx(10 / 3)
-    assert claims.mean_rank("aldr", without=("C.5",))(results)[0].value == 4.0
+    assert (overall := claims.mean_ranks()(results))[-1].value == pytest.approx(10 / 3)
+    assert [value.group for value in overall] == list(claims.ENTRANTS)
+    assert claims.mean_ranks(without="C.5")(results)[-1].value == 4.0
     # Mean ranks: cs (3 + 3 + 2) / 3 is smaller, ce 10/3 is equal, mae 11/3 and the rest are larger.
     assert claims.position(results)[0].value == 2
 

@@ -372,9 +372,9 @@ def test_rank_correlation_and_its_threshold(losses, rho):
         for decay, loss in reversed([(2.0, 99), *zip(decays, losses, strict=True)])
     ]
     (check,) = (check for check in claims.CHECKS if check.id == "6a")
-    (value,) = check.kind.conditions[0].measure(table(rows))
+    (value,) = check.conditions[0].measure(table(rows))
     assert value.value == rho
-    assert check.kind.conditions[0].bound.holds(value.value) == (rho >= 0.8)
+    assert check.conditions[0].bound.holds(value.value) == (rho >= 0.8)
 
 
 def test_slope_of_a_power_law():

@@ -172,5 +172,5 @@ def test_means_are_ordered_pair_by_pair():
         for seed in (1, 2)
     ]  # fmt: skip
     results = Results("mfac", "desk", pl.DataFrame(), pl.DataFrame(rows), pl.DataFrame())
-    values = claims.mean_gaps("mfac", "mfac_128", "mfac_10", sparsity=0.9)(results)
+    values = claims.falls(results)
     assert [round(v.value, 6) for v in values] == [0.1, -0.05]

@@ -11,7 +11,7 @@ import torch
 from plain import run
 from torch.nn.functional import cross_entropy
 
-from assay.claims import Value
+from assay.claims import Condition, Value
 from assay.data import Split
 from assay.data.base import Data
 from assay.losses import CrossEntropy, LogSphericalSoftmax, ZLoss
@@ -198,8 +198,10 @@ def test_a_run_goes_on_from_its_checkpoint():
 def somewhere(**differences):
     """What check 6 makes of differences by k."""
     (check,) = (one for one in claims.CHECKS if one.id == "6")
-    values = [Value(str(i), x, (), k) for k, xs in differences.items() for i, x in enumerate(xs)]
-    return replace(check.kind, measure=lambda results: values).judge(None)
+    values = {k: [Value(str(i), x) for i, x in enumerate(xs)] for k, xs in differences.items()}
+    (bound,) = {condition.bound for condition in check.conditions}
+    conditions = [Condition(lambda results, k=k: values[k], bound, k) for k in values]
+    return replace(check.kind, measure=conditions).judge(None)
 
 
 CLEAR, WEAK, OPEN = [-1.0, -1.1, -0.9, -1.05, -0.95], [-1.0, -1.8, -0.2, -1.3, -0.7], [-1.0, 1.0, 0.5, -0.5, 0.1]
