@@ -14,7 +14,7 @@ from assay.report import style
 from assay.report.figures import figure, need
 from assay.results import Results
 from assay.seeds import Seeds
-from papers.ensloss.claims import FIXED, frame_of, table_of
+from papers.ensloss.claims import AXIS, FIXED, table_of
 from papers.ensloss.exact import induced_loss
 
 if TYPE_CHECKING:
@@ -96,15 +96,15 @@ def slopes(results: Results) -> Figure:
 )
 def wins(results: Results) -> Figure:
     """A bar for each fixed loss."""
-    frames = {name: frame_of(results, name) for name in ("pairs", "tables")}
-    need(pl.concat(list(frames.values())), "runs of pairs or tables")
+    frames = {name: results.of(name) for name in AXIS}
+    need(pl.concat(list(frames.values()), how="diagonal_relaxed"), "runs of pairs or tables")
     fig = style.figure(height=2.6)
     axes = fig.subplots(1, 2)
     parts = (("better", style.PALETTE["blue"]), ("tied", style.GRID), ("worse", style.PALETTE["rust"]))
     for ax, (experiment, frame) in zip(axes, frames.items(), strict=True):
         rows = []
         for arm in FIXED:
-            table = table_of(results, experiment, "ens", arm)
+            table = table_of(results, experiment, arm)
             rows.append([0 if table is None else len(getattr(table, part)) for part, _ in parts])
         start = np.zeros(len(FIXED))
         for column, (part, hue) in enumerate(parts):
@@ -119,7 +119,7 @@ def wins(results: Results) -> Figure:
         ax.invert_yaxis()
         ax.locator_params(axis="x", integer=True)
         ax.grid(visible=False)
-        style.label(ax, f"{frame['task'].n_unique()} {experiment}")
+        style.label(ax, f"{frame[AXIS[experiment]].n_unique() if len(frame) else 0} {experiment}")
     style.legend(axes[1], outside=True)
     return fig
 

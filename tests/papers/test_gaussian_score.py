@@ -267,23 +267,22 @@ def test_the_early_gaussian_is_judged_at_step_150():
     assert [check(id).judge(results).verdict for id in ("6a", "6b", "6c")] == ["refuted"] * 3
 
 
-def samples(**frechet):
+def samples(frechet):
+    """Distances of Heun's samples, by start and number of skipped steps."""
     rows = [
-        {"seed": seed, "unit": name.replace("__", "/"), "frechet": value * (1 + 0.001 * seed)}
-        for name, value in frechet.items()
+        {"seed": seed, "unit": f"heun/{start}/{skip}", "sampler": "heun", "start": start, "skip": skip}
+        | {"frechet": value * (1 + 0.001 * seed)}
+        for (start, skip), value in frechet.items()
         for seed in range(1, 6)
     ]
     return table("sampling", rows, "units")
 
 
 def test_both_skips_must_hold():
-    good = {"heun__teleport__0": 1.0, "heun__teleport__4": 1.0, "heun__teleport__5": 1.01, "heun__teleport__12": 2.0}
-    fewer = {"heun__fewer__4": 1.2, "heun__fewer__5": 1.3}
-    results = samples(**good, **fewer)
-    assert [check(id).judge(results).verdict for id in ("9a", "9b", "9c")] == ["reproduced"] * 3
-    worse = samples(
-        **{**good, "heun__teleport__5": 1.1, "heun__teleport__12": 1.05}, **{**fewer, "heun__fewer__4": 0.9}
-    )
+    good = {("teleport", 0): 1.0, ("teleport", 4): 1.0, ("teleport", 5): 1.01, ("teleport", 12): 2.0}
+    fewer = {("fewer", 4): 1.2, ("fewer", 5): 1.3}
+    assert [check(id).judge(samples(good | fewer)).verdict for id in ("9a", "9b", "9c")] == ["reproduced"] * 3
+    worse = samples(good | fewer | {("teleport", 5): 1.1, ("teleport", 12): 1.05, ("fewer", 4): 0.9})
     assert [check(id).judge(worse).verdict for id in ("9a", "9b", "9c")] == ["refuted"] * 3
 
 

@@ -217,11 +217,16 @@ def test_noisy_images(monkeypatch):
 # -- claims, figures ------------------------------------------------------------------------------------------------
 
 
+def check(id):
+    (found,) = (one for one in claims.CHECKS if one.id == id)
+    return found
+
+
 def linear_results(rows):
     frame = pl.DataFrame(
         [
             {"experiment": "linear", "arm": "main", "seed": seed, "signature": f"{alpha}{seed}", "registered": True}
-            | {"module.alpha": alpha, "snr": 1.0, "s02": 0.0, "overtraining": value}
+            | {"module.alpha": alpha, "unit": "snr=1, s02=0", "overtraining": value}
             for alpha, seed, value in rows
         ]
     )
@@ -233,22 +238,29 @@ def test_the_peak_is_that_of_medians_and_draws_are_paired():
                              + [(4.0, s, v) for s, v in ((1, 2.0), (2, 2.0), (3, 2.0))])  # fmt: skip
     (peak,) = claims.most_overtrained(results)
     assert peak.value == 4.0
-    values = {v.unit: v.value for v in claims.relative_overtraining(0.1)(results)}
+    values = {v.unit: v.value for v in (claims.overtraining.at(module__alpha=0.1) / claims.at_peak)(results)}
     assert values == {"1": pytest.approx(0.1), "2": pytest.approx(0.2), "3": pytest.approx(3e-10)}
 
 
 def test_measures_over_widths():
     rows = [
         {"experiment": "readout", "arm": "main", "seed": seed, "signature": f"{width}{seed}", "registered": True}
-        | {"model.hidden": width, "test/final": error, "capacity/naive": 1.0 * width, "capacity/reachable": error}
+        | {
+            "model.hidden": width,
+            "test/final": error,
+            "test/overtraining": error,
+            "capacity/naive": 1.0 * min(width, 300),
+            "capacity/reachable": error,
+        }
         for seed, errors in ((1, (1.0, 9.0, 2.0)), (2, (1.0, 5.0, 4.0)))
         for width, error in zip((10, 300, 3000), errors, strict=True)
     ]
     results = Results("generalization_dynamics", "desk", pl.DataFrame(rows), pl.DataFrame(), pl.DataFrame())
-    assert claims.median_ratio("test/final", 300, 3000)(results)[0].value == pytest.approx((4.5 + 1.25) / 2)
-    assert claims.ratio_of_medians("test/final", 300, 3000)(results)[0].value == pytest.approx(7 / 3)
-    assert [v.value for v in claims.rank_correlation("reachable")(results)] == [pytest.approx(1)] * 2
-    assert [v.value for v in claims.rank_correlation("naive")(results)] == [pytest.approx(0.5)] * 2
+    ratio, of_medians = (condition.measure(results) for condition in check("6a").conditions)
+    assert [v.value for v in ratio] == [pytest.approx((4.5 + 1.25) / 2)]
+    assert [v.value for v in of_medians] == [pytest.approx(3 / 7)]
+    assert [v.value for v in claims.reachable(results)] == [pytest.approx(1)] * 2
+    assert [v.value for v in claims.naive(results)] == [pytest.approx(3 / 12**0.5)] * 2
 
 
 def test_every_claim_is_tested():

@@ -19,6 +19,8 @@ from assay.seeds import Seeds
 from papers.ptd_ssm import claims, exact, figures
 from papers.ptd_ssm.module import Perturbations, Robust, Sinusoids, Toy, deviation, deviation_of_diagonal, grid
 
+SIZES = (1e-3, 1e-2, 1e-1)
+
 
 @pytest.mark.parametrize("id", exact.Exact.checks)
 def test_exact_measurements_keep_the_bounds_of_their_claims(id):
@@ -74,7 +76,7 @@ def test_skew_draws_keep_the_bound_and_unstable_ones_are_counted():
     assert len(rows) == 12
     for name, row in rows.items():
         assert ("deviation" in row) == (row["stable"] == 1), name
-    assert all(rows[f"16 skew {size:g}"]["over_bound"] <= 1 for size in claims.SIZES)
+    assert all(rows[f"16 skew {size:g}"]["over_bound"] <= 1 for size in SIZES)
     assert rows["16 skew_matched 0"]["ratio"] == pytest.approx(rows["16 opt 0"]["ratio"])
 
 
@@ -82,7 +84,7 @@ def test_measures_of_perturbations():
     rows = []
     for seed in (1, 2):
         for n in claims.STATES:
-            for size in claims.SIZES:
+            for size in SIZES:
                 rows.append(
                     {"experiment": "perturbations", "arm": "main", "seed": seed, "signature": f"{seed}"}
                     | {"registered": True, "unit": f"{n} {size}", "n": n, "kind": "skew", "size": size}
@@ -90,10 +92,12 @@ def test_measures_of_perturbations():
                     | {"deviation": 1.0 * seed}
                 )
     results = Results("ptd_ssm", "desk", pl.DataFrame(), pl.DataFrame(rows), pl.DataFrame())
-    (value,) = claims.kappa_slopes("skew", 64)(results)
+    (value,) = claims.kappa.only(n=64)(results)
     assert value.value == pytest.approx(-0.75) and value.runs == ("1", "2")
-    (value,) = claims.deviation_slope("skew", 0.1)(results)
+    (value,) = claims.deviation_slope(results)
     assert value.value == pytest.approx(-1)
+    fewer = Results("ptd_ssm", "smoke", pl.DataFrame(), pl.DataFrame(rows).filter(pl.col("n") < 128), pl.DataFrame())
+    assert claims.deviation_slope(fewer) == []
     assert [v.value for v in claims.unstable("skew")(results)] == [4, 4, 4]
 
 
@@ -103,9 +107,9 @@ def test_drops_above_a_frequency_leave_lower_ones_out():
     results = Results(
         "ptd_ssm", "desk", pl.DataFrame([base | {"noise/clean": 0.9}]), pl.DataFrame(units), pl.DataFrame()
     )
-    (value,) = claims.high_drop("s4d")(results)
+    (value,) = claims.high_drop.at(arm="s4d")(results)
     assert value.value == pytest.approx(0.4) and value.unit == "1"
-    assert claims.high_drop("ptd_opt")(results) == []
+    assert claims.high_drop.at(arm="ptd_opt")(results) == []
 
 
 def test_sinusoids_extrapolate_only_in_testing():

@@ -308,10 +308,9 @@ def test_flatness_is_judged_with_noise_and_pooled():
     rows = [{"arm": arm, "noise": noise, "seed": seed, "sharpness/lambda_max": math.exp(0.01 * seed * (arm == "sam") + shift)}
             for seed in range(1, 11) for noise in ("clean", "noisy") for arm in ("sgd", "sam")
             for shift in [(-1 if noise == "noisy" else 0.5) * (arm == "sam")]]  # fmt: skip
-    values = claims.log_flatter("sam")(results(rows))
-    by = {(v.group, v.unit): v.value for v in values}
-    assert len(by) == 20
-    assert by["noise 0.2", "3"] == pytest.approx(-0.97) and by["pooled", "3"] == pytest.approx((-0.97 + 0.53) / 2)
+    noisy, pooled = ({v.unit: v.value for v in one.measure(results(rows))} for one in check("4b").conditions)
+    assert len(noisy) == len(pooled) == 10
+    assert noisy["3"] == pytest.approx(-0.97) and pooled["3"] == pytest.approx((-0.97 + 0.53) / 2)
     assert check("4b").kind.judge(results(rows)).verdict == "reproduced"
     rows[-1]["sharpness/lambda_max"] = -1.0
     assert check("4b").kind.judge(results(rows)).verdict == "inconclusive"
@@ -329,17 +328,17 @@ def test_divergence_is_paired_with_the_sharpness_before_its_epoch():
     sharp = [9, 9, 1, 4, 2, 8, 5, 0]  # epochs 0 to 6, and the end
     kl = [10, 40, 20, 80, 50]  # epochs 2 to 6
     table = results([{"arm": "sgd", "noise": "noisy", "seed": 1}], curves=curves(kl, sharp))
-    (rho,) = claims.spearman(table)
+    (rho,) = claims.rho(table)
     assert rho.value == pytest.approx(1) and rho.unit == "1"
-    (partial,) = claims.partial_spearman(table)
+    (partial,) = claims.partial_rho(table)
     assert partial.value == pytest.approx(1)
 
 
 def test_a_shared_trend_is_taken_out():
     kl, sharp = [1, 2, 4, 3, 5, 6], [0, 0, 1, 3, 2, 4, 5, 6, 0]
     table = results([{"arm": "sgd", "noise": "noisy", "seed": 1}], curves=curves(kl, sharp))
-    (rho,) = claims.spearman(table)
-    (partial,) = claims.partial_spearman(table)
+    (rho,) = claims.rho(table)
+    (partial,) = claims.partial_rho(table)
     e = np.arange(6.0)
     left = [s - np.poly1d(np.polyfit(e, s, 1))(e) for s in (stats.rankdata(kl), stats.rankdata(sharp[2:8]))]
     assert rho.value > 0.8 and partial.value < 0
@@ -349,7 +348,7 @@ def test_a_shared_trend_is_taken_out():
 @pytest.mark.parametrize("kl", [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1], [3, 3, 3, 3, 3, 3]])
 def test_ranks_that_follow_the_epoch_exactly_leave_nothing_to_correlate(kl):
     table = results([{"arm": "sgd", "noise": "noisy", "seed": 1}], curves=curves(kl, [0, 0, 1, 3, 2, 4, 5, 6, 0]))
-    assert claims.partial_spearman(table) == []
+    assert claims.partial_rho(table) == []
 
 
 def test_the_share_of_the_average_needs_a_gain():
