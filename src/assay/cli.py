@@ -202,14 +202,15 @@ def reproduce(
         raise UserError(f"--looks {looks}: expected 1 to {MOST_LOOKS}, or 0 for what the scale does by itself")
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise UserError(f"--minutes {minutes:g}: expected a number of minutes above zero")
-    if dry_run:
-        _dry_run(session, workers)
-        return
-    session.store.prepare()
     from assay.finished import still_finished
     from assay.relabel import relabel_and_say
     from assay.reproduce import check_paper_is_sound
 
+    if dry_run:
+        check_paper_is_sound(paper)
+        _dry_run(session, workers)
+        return
+    session.store.prepare()
     if again:
         session.start_over()
     verdicts = None if again else still_finished(session)
@@ -457,6 +458,8 @@ def _conclude(
     broken = errors(verdicts)
     if broken:
         lines.append(f"{len(broken)} of {len(verdicts['checks'])} checks could not be judged: {'; '.join(broken)}")
+    if verdicts.get("figures"):
+        lines.append(f"{len(verdicts['figures'])} figures could not be drawn: {'; '.join(verdicts['figures'])}")
     if lines:
         raise RunFailed(" ".join(lines))
 
@@ -799,8 +802,9 @@ def report(
     console = _console()
     print_verdicts(verdicts, console)
     console.print(f"page: {session.report_folder / 'index.html'}", soft_wrap=True)
-    if errors(verdicts):
-        raise RunFailed("; ".join(errors(verdicts)))
+    broken = [*errors(verdicts), *verdicts.get("figures", ())]
+    if broken:
+        raise RunFailed("; ".join(broken))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from assay import statistics
+from assay import malformed, statistics
 from assay.claims import Check, Claim, Count, Exact, Finding, Interval, Look, Mean, Report, Verdict, demanded
 from assay.measures import ANY, Read
 from assay.results import Expected, Results, at_levels
@@ -558,15 +558,23 @@ def problems(claims: Sequence[Claim], checks: Sequence[Check], study: Study) -> 
 
     found = [*_twice("claim", [claim.id for claim in claims]), *_twice("check", [check.id for check in checks])]
     known, by_id, held = {claim.id for claim in claims}, {check.id: check for check in checks}, declared(study)
+    for check in checks:
+        wrong = list(malformed.types(check))
+        if wrong:
+            found += [f"check {check.id} {text}" for text in wrong]
+    if found:
+        return found
     circles = [_circle(check, by_id) for check in checks]
     gates = {gate for check in checks for gate in check.gates}
     for check in checks:
         texts = [f"serves '{id}', which is no claim" for id in check.serves if id not in known]
         texts += _wrong_gates(check, by_id)
         texts += _wrong_rule(check, check.id in gates)
+        texts += malformed.numbers(check, _seeds_registered(check, study))
         texts += [text for measure in check.measures for text in measure.wrong()]
         if not check.experiments:
             texts.append("names no experiment, and its functions do not say what they read")
+        texts += _selecting_seeds(check, study)
         texts += [text for read in check.reads for text in _wrong_names(read, study.slug, held)]
         found += [f"check {check.id} {text}" for text in dict.fromkeys(texts)]
     # A circle is found from each of its checks; one of them tells of it.
@@ -574,14 +582,34 @@ def problems(claims: Sequence[Claim], checks: Sequence[Check], study: Study) -> 
     return [*found, *(f"checks wait for each other: {' -> '.join(way)}" for way in reversed(once.values()))]
 
 
+def _seeds_registered(check: Check, study: Study) -> Iterator[int]:
+    """How many seeds a check over seeds is registered with, at the scale of its card."""
+    for scale in ("desk",) if over_seeds(check) else ():
+        here = [study.experiments[name] for name in check.experiments if name in study.experiments]
+        seeds = [n for one in here if scale in one.scales and (n := one.at(scale).seeds.n) > 1]
+        if seeds:
+            yield min(seeds)
+
+
+def _selecting_seeds(check: Check, study: Study) -> Iterator[str]:
+    """Seeds of selections that its further looks would come to."""
+    for scale in ("desk", "paper") if over_seeds(check) else ():
+        here = {n: e for n in check.experiments if (e := study.experiments.get(n)) is not None and scale in e.scales}
+        last = min((n for e in here.values() if (n := e.at(scale).seeds.n) > 1), default=0)
+        last *= statistics.LOOKS[min(max(check.looks, 1), len(statistics.LOOKS)) - 1]
+        for name, experiment in here.items():
+            seeds = experiment.at(scale).seeds
+            evaluated = set(seeds.list(max(seeds.n, last))) if seeds.n > 1 else set()
+            shared = evaluated & {seed for stage in experiment.selections(scale) for seed in stage.seeds.list()}
+            if shared:
+                yield f"may come to seed {min(shared)} of {name} ({scale}), which is one of its selection"
+
+
 def _twice(what: str, ids: Sequence[str]) -> list[str]:
     return [f"{what} {id} stands there twice" for id in dict.fromkeys(ids) if ids.count(id) > 1]
 
 
 def _wrong_gates(check: Check, checks: Mapping[str, Check]) -> Iterator[str]:
-    for name, value in (("serves", check.serves), ("gate", check.gate)):
-        if isinstance(value, str):
-            yield f"has {name}='{value}', where a list is needed"
     for gate in check.gates:
         if gate not in checks:
             yield f"has the gate '{gate}', which is no check"

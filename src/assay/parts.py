@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 import assay
 from assay import places
 from assay.entry import uncollected
-from assay.errors import unknown
+from assay.errors import UserError, unknown
 from assay.registry import KINDS, Part
 
 NOT_RUN = {"claims", "figures"}
@@ -63,11 +64,22 @@ def load(slug: str | None) -> None:
 
 
 def paper_module(slug: str, name: str) -> ModuleType | None:
-    """One of a paper's modules that runs don't import ("claims", "figures"), or None where there is none."""
+    """One of a paper's modules that runs don't import ("claims", "figures"), or None where there is none.
+
+    Raises:
+        UserError: importing it raised something.
+    """
     if not (places.PAPERS / slug / f"{name}.py").exists():
         return None
     load_paper(slug)
-    return importlib.import_module(f"papers.{slug}.{name}")
+    try:
+        return importlib.import_module(f"papers.{slug}.{name}")
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        own = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(places.PAPERS)]
+        at = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+        raise UserError(f"papers/{slug}/{name}.py: {type(error).__name__}: {error}{at}") from error
 
 
 def everything() -> list[Part]:

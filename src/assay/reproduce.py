@@ -10,7 +10,6 @@ import json
 import math
 import shlex
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,7 +82,7 @@ class Session:
             return plan
         known = {(cell.experiment, cell.arm, repr(cell.axes), cell.seed) for cell in plan.cells}
         for references in (False, True):  # looks add nothing to references with one seed, `--seeds` does
-            more = self._planned(partial(_with_others, seeds, references))
+            more = self._planned(partial(_with_others, seeds, references, self._selecting()))
             for cell in more.evaluation():
                 key = (cell.experiment, cell.arm, repr(cell.axes), cell.seed)
                 if cell.signature in others and key not in known:
@@ -91,6 +90,15 @@ class Session:
                     plan.cells.append(cell)
                     plan.runs.setdefault(cell.signature, more.runs[cell.signature])
         return plan
+
+    def _selecting(self) -> dict[str, set[int]]:
+        """By experiment, the seeds of its selections and of those that it needs: no cell of it has them."""
+        found: dict[str, set[int]] = {}
+        for name in self.study.ordered(self.scale):  # needed ones first
+            experiment = self.study.experiments[name]
+            own = {seed for stage in experiment.selections(self.scale) for seed in stage.seeds.list()}
+            found[name] = own.union(*(found[other] for other in experiment.needs.values()))
+        return found
 
     def _planned(self, seeds: int | Seeding | None, only: Sequence[str] = ()) -> Plan:
         return make_plan(self.study, self.scale, self._score, seeds=seeds, only=only, overrides=self.overrides)
@@ -181,11 +189,21 @@ class Session:
 
 
 def _with_others(
-    seeds: Sequence[int], references: bool, name: str, arm: str, axes: Mapping[str, Any], registered: SeedRange
+    seeds: Sequence[int],
+    references: bool,
+    selecting: Mapping[str, set[int]],
+    name: str,
+    arm: str,
+    axes: Mapping[str, Any],
+    registered: SeedRange,
 ) -> list[int]:
-    """The registered seeds, and those of others that come after them; of references only if told so."""
+    """The registered seeds, and those of others that come after them; of references only if told so.
+
+    Runs of selections that are in no plan any more (of another scale, of a candidate that went) leave seeds, too.
+    """
     mine = registered.list()
-    return mine if registered.n == 1 and not references else [*mine, *(s for s in seeds if s > mine[-1])]
+    more = [seed for seed in seeds if seed > mine[-1] and seed not in selecting[name]]
+    return mine if registered.n == 1 and not references else [*mine, *more]
 
 
 def judge_paper(paper: str, results: Any) -> dict[str, Any]:
@@ -205,18 +223,17 @@ def check_paper_is_sound(paper: str, study: Study | None = None) -> None:
     Raises:
         UserError: claims and checks name what is not there, wait for each other in a circle, or cannot be loaded.
     """
+    from assay import malformed
     from assay.judging import problems
     from assay.parts import paper_module
+    from assay.report.figures import collect
 
-    try:
-        module = paper_module(paper, "claims")
-    except UserError:
-        raise
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        at = f"{Path(where.filename).name}, line {where.lineno}"
-        raise UserError(f"papers/{paper}/claims.py: {type(error).__name__}: {error} ({at})") from None
-    found = problems(module.CLAIMS, module.CHECKS, study or Study.of(paper)) if module is not None else []
+    module, drawn = paper_module(paper, "claims"), paper_module(paper, "figures")
+    if drawn is not None:
+        collect(drawn)
+    found: list[str] = []
+    if module is not None:
+        found = malformed.lists(module) or problems(module.CLAIMS, module.CHECKS, study or Study.of(paper))
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise UserError(f"papers/{paper}/claims.py: {found[0]}{more}")
@@ -289,7 +306,10 @@ def write_report(session: Session, plan: Plan | None = None, strict: bool = Fals
     verdicts = session.judge(results)
     folder = session.report_folder
     write_json(folder / "verdicts.json", verdicts)
-    draw(session.paper, _with_accounting(results, plan), verdicts, folder, run_details(session, plan), strict)
+    broken = draw(session.paper, _with_accounting(results, plan), verdicts, folder, run_details(session, plan), strict)
+    if broken:
+        verdicts["figures"] = broken
+        write_json(folder / "verdicts.json", verdicts)
     return verdicts
 
 
@@ -314,8 +334,12 @@ def draw(
     details: Mapping[str, Any],
     strict: bool = False,
     outdated: Sequence[str] = (),
-) -> None:
-    """The paper's page with its figures; `outdated` names what of the results is older than the code."""
+) -> list[str]:
+    """The paper's page with its figures; `outdated` names what of the results is older than the code.
+
+    Returns:
+        What was raised by figures that could not be drawn, one line each.
+    """
     from assay.parts import paper_module
     from assay.report import figures as drawing
     from assay.report import overview, page
@@ -323,6 +347,7 @@ def draw(
     specs: Any = paper_module(paper, "figures") or ([] if verdicts["claims"] else overview.of(results))
     drawn = drawing.render(specs, results, strict=strict)
     page.write_page(results, verdicts, drawn, folder / "index.html", details=details, outdated=outdated)
+    return [f"figure {one.id}: {one.reason}" for one in drawn if one.broken]
 
 
 def run_details(session: Session, plan: Plan) -> dict[str, dict[str, Any]]:

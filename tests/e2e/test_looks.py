@@ -98,3 +98,39 @@ def test_a_check_that_raises_does_not_hide_the_others(undecided):
     assert result.returncode == 1 and "1 of 3 checks could not be judged: check 3: ZeroDivisionError" in result.stderr
     found = rows(undecided)
     assert found["2"]["verdict"] == "reproduced" and found["3"]["verdict"] == "inconclusive"
+
+
+def test_seeds_of_selections_that_no_plan_has_any_more_are_no_further_seeds(undecided):
+    walk = "axes: {module.pull: [0.25, 0.5]}"
+    select = "select: [{over: {module.pull: [0.25, 0.5]}, by: walk/end, mode: min}]"
+    undecided.edit("conf/paper/walk_one.yaml", walk, select)
+    for level in ("module__pull=0.25", "module__pull=0.5"):
+        undecided.edit("papers/walk_one/claims.py", f", {level}", "")
+    assert undecided.reproduce("walk_one", "smoke").returncode == 0  # leaves runs of seed 900 with other values
+    undecided.edit("conf/paper/walk_one.yaml", "{fix: {module.nap: 0.0}", "{fix: {module.nap: 0.001}")
+    result = undecided.reproduce("walk_one")
+    assert result.returncode == 0, result.stderr
+    assert {row["verdict"] for row in rows(undecided).values()} == {"reproduced"}
+
+
+def test_what_is_wrong_in_figures_is_said(undecided):
+    figures = undecided.root / "papers/walk_one/figures.py"
+    figures.write_text("import nothing_of_that_name\n", encoding="utf-8")
+    result = undecided.reproduce("walk_one")
+    assert result.returncode == 2 and not undecided.records("walk_one")
+    assert "figures.py: ModuleNotFoundError: No module named 'nothing_of_that_name' (figures.py, line 1)" in result.stderr
+    figures.write_text(
+        "from assay.report.figures import figure\n\n\n"
+        "@figure('one', title='t', alt='a')\ndef one(results):\n    raise ZeroDivisionError('nothing')\n",
+        encoding="utf-8",
+    )
+    result = undecided.reproduce("walk_one")
+    assert result.returncode == 1
+    assert "1 figures could not be drawn: figure one: ZeroDivisionError: nothing" in result.stderr
+    assert rows(undecided)["2"]["verdict"] == "reproduced"
+
+
+def test_the_dry_run_says_what_is_wrong_in_claims(undecided):
+    (undecided.root / "papers/walk_one/claims.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
+    result = undecided.reproduce("walk_one", "desk", "--dry-run")
+    assert result.returncode == 2 and "claims.py: SystemExit: 3 (claims.py, line 1)" in result.stderr

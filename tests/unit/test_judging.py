@@ -5,6 +5,7 @@ import math
 import random
 import subprocess
 import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import check, results, seeds, verdict, verdicts
 
-from assay import statistics
+from assay import malformed, statistics
 from assay.claims import (
     Bound,
     Claim,
@@ -26,6 +27,7 @@ from assay.claims import (
     above,
     at_least,
     below,
+    between,
     curve,
     difference,
     scalar,
@@ -789,6 +791,20 @@ def test_nothing_is_wrong_with_what_is_right():
         ([check(UP, serves=["C1", "C9"])], "check 1 serves 'C9', which is no claim"),
         ([check(UP, serves="C1")], "check 1 has serves='C1', where a list is needed"),
         ([check(UP, gate="12")], "check 1 has gate='12', where a list is needed"),
+        ([check(UP, serves=None)], "check 1 has serves=None, where a list is needed"),
+        ([check(UP, gate=[1])], "check 1 has gate=[1], where a list is needed"),
+        ([check(UP, gate_each=["1"])], "check 1 has gate_each=['1'], where an id is needed, or ids by group"),
+        ([check(above(0), experiment="box")], "check 1 has a Bound for its kind; there are Exact, Count, Interval, Mean, Report"),
+        ([check(UP, looks="3")], "check 1 has looks='3', where a whole number is needed"),
+        ([check(Count([ACCURACY > 0], "3"))], "check 1 has need='3', where a number is needed"),
+        ([check(Count([ACCURACY > 0], 9))], "check 1 needs 9 units of 5"),
+        ([check(Count([ACCURACY > 0], 3, against=3))], "check 1 needs 3 and is refuted by 3: one number would do both"),
+        ([check(Count([ACCURACY]))], "check 1 has a Column among its conditions"),
+        ([check(replace(UP, groups=True))], "check 1 has groups=True; there are 'all', 'any', k and (so many must hold, so many refute)"),
+        ([check(replace(UP, groups=(1, 1, 1)))], "check 1 has groups=(1, 1, 1); there are 'all', 'any', k and (so many must hold, so many refute)"),
+        ([check(Interval(ACCURACY, between(1, 0)))], "check 1 has a bound that no number keeps: >= 1 and <= 0"),
+        ([check(Interval(ACCURACY, above(0), against=between(3, 2)))], "check 1 has a bound that no number keeps: >= 3 and <= 2"),
+        ([check(Interval(ACCURACY, above(math.nan)))], "check 1 has the bound Bound(low=nan, high=inf, strict=True)"),
         ([check(UP, gate=["9"])], "check 1 has the gate '9', which is no check"),
         ([check(UP, gate_each="9")], "check 1 has the gate '9', which is no check"),
         ([check(UP, gate_each={"a": "9"})], "check 1 has the gate '9', which is no check"),
@@ -853,3 +869,36 @@ def test_bounds_that_are_shown_demand_nothing():
         == []
     )
     assert at_least(0) != above(0)
+
+
+def test_further_looks_never_come_to_the_seeds_of_a_selection():
+    stage = {"over": {"optimizer.momentum": [0.0, 0.5]}, "by": "val/accuracy", "seeds": {"first": 18, "n": 1}}
+    content = {
+        "slug": "toy",
+        "experiments": {
+            "box": {
+                "fix": {"module": "classifier", "optimizer": "sgd"}, "select": [stage],
+                "scales": {"smoke": {}, "desk": {"seeds": {"first": 1, "n": 5}}},
+            }
+        },
+    }  # fmt: skip
+    study = Study.parse(content, "toy")
+    line = "check 1 may come to seed 18 of box (desk), which is one of its selection"
+    up = Interval(scalar("box", "test/accuracy"), above(0))
+    assert problems(CLAIMS, [check(up)], study) == [line]
+    assert problems(CLAIMS, [check(up, looks=2)], study) == []
+
+
+@pytest.mark.parametrize(
+    ("lists", "line"),
+    [
+        ({"CLAIMS": []}, "there is no list CHECKS"),
+        ({"CLAIMS": [], "CHECKS": {}}, "CHECKS is a dict, where a list is needed"),
+        ({"CLAIMS": ["C1"], "CHECKS": []}, "CLAIMS[0] is a str, where a Claim is needed"),
+        ({"CLAIMS": [], "CHECKS": [[check(UP)]]}, "CHECKS[0] is a list, where a Check is needed"),
+        ({"CLAIMS": [], "CHECKS": [check(UP, 1)]}, "check 1: an id is a text, without spaces around it"),
+        ({"CLAIMS": [], "CHECKS": [check(UP, "1 ")]}, "check '1 ': an id is a text, without spaces around it"),
+    ],
+)
+def test_the_lists_of_a_paper_hold_claims_and_checks(lists, line):
+    assert malformed.lists(types.SimpleNamespace(**lists)) == [line]

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from assay.errors import UserError
 from assay.report import style
 from assay.results import Results
 
@@ -65,7 +66,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure ready for a page: markup of the picture, or the reason why there is none; `wide` ones stand alone."""
+    """A figure ready for a page: markup of the picture, or the reason why there is none.
+
+    `wide` ones stand alone; `broken` ones raised something else than `MissingData`.
+    """
 
     id: str
     title: str
@@ -74,6 +78,7 @@ class Drawn:
     svg: str | None = None
     reason: str = ""
     wide: bool = False
+    broken: bool = False
 
 
 def figure(id: str, *, title: str, alt: str, after: str = "") -> Callable[[Callable[[Results], Figure]], Spec]:
@@ -100,7 +105,7 @@ def collect(module: ModuleType) -> list[Spec]:
     names = [spec.id for spec in specs]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise ValueError(f"{module.__name__}: figure {', '.join(double)} is declared twice")
+        raise UserError(f"{module.__name__}: figure {', '.join(double)} is declared twice")
     return specs
 
 
@@ -151,6 +156,8 @@ def save(
             if left_out is not None:
                 left_out[spec.id] = str(reason)
             continue
+        except Exception as error:
+            raise UserError(f"figure {spec.id}: {type(error).__name__}: {error}") from error
         path = folder / f"{spec.id}.{format}"
         path.write_bytes(content)
         written.append(path)
@@ -173,8 +180,8 @@ def _rendered(spec: Spec, results: Results, prefix: str, strict: bool) -> Drawn:
     except Exception as error:  # a page is worth more than one of its figures
         if strict:
             raise
-        reason = str(error) if isinstance(error, MissingData) else f"{type(error).__name__}: {error}"
-        return Drawn(*about, reason=reason)
+        missing = isinstance(error, MissingData)
+        return Drawn(*about, reason=str(error) if missing else f"{type(error).__name__}: {error}", broken=not missing)
 
 
 def _bytes(drawing: Figure, format: str, **options: Any) -> bytes:

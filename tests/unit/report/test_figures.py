@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from assay.errors import UserError
 from assay.report import figures as module_of_figures
 from assay.report import style
 from assay.report.figures import MissingData, Spec, collect, figure, render, save
@@ -80,7 +81,7 @@ def test_figures_are_collected_in_order_and_once(figures):
     module.b, module.a, module.again, module.other = figures[0], figures[1], figures[0], 3
     assert [spec.id for spec in collect(module)] == ["loss", "accuracy"]
     module.twin = Spec("loss", "t", "a", "", figures[0].draw)
-    with pytest.raises(ValueError, match="loss is declared twice"):
+    with pytest.raises(UserError, match="loss is declared twice"):
         collect(module)
 
 
