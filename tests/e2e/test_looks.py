@@ -118,7 +118,9 @@ def test_what_is_wrong_in_figures_is_said(undecided):
     figures.write_text("import nothing_of_that_name\n", encoding="utf-8")
     result = undecided.reproduce("walk_one")
     assert result.returncode == 2 and not undecided.records("walk_one")
-    assert "figures.py: ModuleNotFoundError: No module named 'nothing_of_that_name' (figures.py, line 1)" in result.stderr
+    assert (
+        "figures.py: ModuleNotFoundError: No module named 'nothing_of_that_name' (figures.py, line 1)" in result.stderr
+    )
     figures.write_text(
         "from assay.report.figures import figure\n\n\n"
         "@figure('one', title='t', alt='a')\ndef one(results):\n    raise ZeroDivisionError('nothing')\n",
