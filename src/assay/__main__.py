@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from assay.entry import leave_after, listen
+from assay.system.entry import leave_after, listen
 
 
 def enter() -> NoReturn:

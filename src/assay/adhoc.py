@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from assay import compose, places
-from assay.entry import INTERRUPTED, last_word
+from assay import compose
 from assay.errors import UserError, unknown
 from assay.foreground import ADHOC
 from assay.study import Run
+from assay.system import places
+from assay.system.entry import INTERRUPTED, last_word
 
 if TYPE_CHECKING:
     from assay.launch.local import Outcome

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from assay.entry import INTERRUPTED, last_word
 from assay.errors import RunFailed, UserError
+from assay.system.entry import INTERRUPTED, last_word
 
 if TYPE_CHECKING:
     from assay.reproduce import Session
@@ -381,11 +381,11 @@ def _undecided(verdicts: Mapping[str, Any]) -> str:
 
 
 def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
-    from assay import places
     from assay.housekeeping import fetch_needed
     from assay.launch.local import APART, Pool, needs_spawn
     from assay.progress import Display, clock
     from assay.reproduce import estimate, sweep
+    from assay.system import places
 
     console = _console()
     plan = session.plan()
@@ -914,9 +914,9 @@ def board() -> None:
 
     Papers with committed results get the pages that the board leads to, unless this machine's runs have made them.
     """
-    from assay import places
     from assay.committed import older_than_code, write_missing_pages
     from assay.report.board import update_readme, write_board
+    from assay.system import places
 
     console = _console()
     for page in write_missing_pages():
@@ -975,8 +975,8 @@ def new(slug: Annotated[str, typer.Argument(help="Name of the paper: small lette
     \b
     assay new my_paper               then: assay reproduce my_paper --scale smoke
     """
-    from assay import places
     from assay.scaffold import create
+    from assay.system import places
 
     for path in create(slug):
         print(path.relative_to(places.ROOT))
@@ -1009,8 +1009,8 @@ def records_merge(
     source: Annotated[Path, typer.Argument(help="Another outputs folder, e.g. copied from a cluster.")],
 ) -> None:
     """Take over the records of another outputs folder that are whole and not here yet."""
-    from assay import places
     from assay.records import merge
+    from assay.system import places
 
     if not source.is_dir():
         raise UserError(f"{source} is no folder")
@@ -1021,9 +1021,9 @@ def records_merge(
 @records_app.command("relabel")
 def records_relabel() -> None:
     """Give records of an earlier rule of code digests the present one where their code is the same; nothing is run."""
-    from assay import places
     from assay.records import Store
     from assay.relabel import relabel
+    from assay.system import places
 
     for folder in sorted(places.outputs().glob("*/records")):
         store = Store(folder.parent.name)
@@ -1033,8 +1033,8 @@ def records_relabel() -> None:
 @records_app.command("check")
 def records_check() -> None:
     """Verify every record's checksum."""
-    from assay import places
     from assay.records import Store
+    from assay.system import places
 
     bad = [
         f"{folder.parent.name}/{name}"

@@ -11,8 +11,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from assay import compose, contents, provenance
+from assay import compose, provenance
 from assay.records import Record, Store
+from assay.system import contents
 
 SPREAD = ("assay.team", "Team")
 """What a run over several processes uses besides."""

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assay import places, sources
+from assay import sources
 from assay.errors import UserError
 from assay.outdated import outdated
 from assay.report.board import COMMITTED, SCALES
 from assay.report.replications import FILE
 from assay.reproduce import Session, command_of, draw, judge_paper, write_json
 from assay.results import Results
+from assay.system import places
 
 
 def write_page(session: Session, configurations: bool = True) -> dict[str, Any]:

@@ -18,9 +18,10 @@ import orjson
 from hydra_zen import ZenField, make_config
 
 from assay import parts as part_loader
-from assay import places, yamlfile
+from assay import yamlfile
 from assay.errors import UserError, unknown
 from assay.registry import KINDS, REQUIRED, Part, check_value
+from assay.system import places
 
 SIGNATURE_SCHEMA = 1
 OTHER_GROUPS = ("trainer",)

@@ -20,12 +20,13 @@ from typing import Any
 import orjson
 import polars as pl
 
-from assay import parts, places, sources, tracking
+from assay import parts, sources, tracking
 from assay.errors import RunFailed, UserError
 from assay.records import write_atomically
 from assay.report import board, catalogue, payload, style, wording
 from assay.results import KEYS, Results
 from assay.sources import Found
+from assay.system import places
 
 CURVES, BARS = 12, 18
 """Panels of each kind that one experiment gets at most."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from assay import places
+from assay.system import places
 
 Finding = tuple[bool, str, str]
 """(is it there, detail, how to get it)"""

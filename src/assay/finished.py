@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay import contents, places
 from assay.records import write_atomically
+from assay.system import contents, places
 
 if TYPE_CHECKING:
     from assay.reproduce import Session

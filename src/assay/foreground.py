@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay import compose
-from assay.entry import INTERRUPTED, last_word, prepared
 from assay.records import Store
 from assay.reproduce import train_command
+from assay.system.entry import INTERRUPTED, last_word, prepared
 
 ADHOC = "adhoc"
 """Store of runs that belong to no paper."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from assay import places
 from assay.records import Lock, Store
 from assay.study import Run
+from assay.system import places
 
 OLD = 3600.0
 """Seconds after which a temporary file belongs to nobody."""

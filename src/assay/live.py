@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay import tracking
-from assay.lightning import pl
 from assay.records import Store
+from assay.system.lightning import pl
 
 
 class LiveLogger(pl.loggers.WandbLogger):

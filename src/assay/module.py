@@ -30,12 +30,12 @@ from torch.optim import Optimizer
 from assay.columns import check_name
 from assay.data.base import Data
 from assay.errors import UserError
-from assay.lightning import pl
 from assay.losses.base import Loss
 from assay.metrics.scaling import Share, told_to
 from assay.registry import Registry
 from assay.schedules.base import Schedule
 from assay.seeds import Seeds
+from assay.system.lightning import pl
 
 if TYPE_CHECKING:
     from assay.team import Team

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import ModuleType
 
 import assay
-from assay import places
-from assay.entry import uncollected
 from assay.errors import UserError, unknown
 from assay.registry import KINDS, Part
+from assay.system import places
+from assay.system.entry import uncollected
 
 NOT_RUN = {"claims", "figures"}
 """Modules of a paper that runs never import: what judges and draws."""

@@ -32,7 +32,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from assay import places
+from assay.system import places
 
 RULE = 2
 """The rule by which digests are made; its number stands before each."""
@@ -45,13 +45,13 @@ COMMIT_FILE = "commit.json"
 
 NOT_NUMERIC = (
     "assay.cli",
-    "assay.contents",
+    "assay.system.contents",
     "assay.data.fetcher",  # files count by their content, wherever and however they were found
     "assay.data.hub",
     "assay.errors",
     "assay.launch",
-    "assay.lightning",  # imports Lightning faster, and nothing else
-    "assay.places",
+    "assay.system.lightning",  # imports Lightning faster, and nothing else
+    "assay.system.places",
     "assay.records",
     "assay.registry",  # hands a part the values that the signature holds
     "assay.report",

@@ -29,8 +29,8 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from assay import places
 from assay.errors import UserError
+from assay.system import places
 
 SCHEMA_VERSION = 2
 MIGRATIONS: dict[int, Any] = {1: lambda body: {**body, "data": None, "also": []}}
@@ -51,7 +51,8 @@ class Record:
         code: digest of the code it ran.
         also: further digests for which it was shown to hold: of the same code under a later rule, or of later code
             that gives the same numbers.
-        data: by name, the sums of the files that its numbers come from (`assay.contents`); None where nobody looked.
+        data: by name, the sums of the files that its numbers come from (`assay.system.contents`); None where nobody
+            looked.
         status: "done" or "failed".
         config: its configuration.
         scalars, units, curves: its measurements.

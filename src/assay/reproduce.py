@@ -17,11 +17,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from assay import compose, places, tracking
+from assay import compose, tracking
 from assay.errors import UserError
 from assay.records import Lock, Record, Store, write_atomically
 from assay.selection import SeedRange
 from assay.study import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
+from assay.system import places
 
 State = Literal["done", "stale", "failed", "missing", "blocked"]
 

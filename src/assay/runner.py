@@ -26,13 +26,14 @@ import numpy as np
 import orjson
 import torch
 
-from assay import compose, contents, places, provenance
+from assay import compose, provenance
 from assay.codes import code_of, holds
 from assay.errors import DataMissing, ProcessLost, UserError
-from assay.lightning import LightningEnvironment, callback_connector, pl
 from assay.module import Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
 from assay.run.build import build, move_data
+from assay.system import contents, places
+from assay.system.lightning import LightningEnvironment, callback_connector, pl
 
 if TYPE_CHECKING:
     from assay.team import Team

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from assay import places
 from assay.errors import UserError
+from assay.system import places
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = {

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from assay import places
 from assay.errors import UserError
 from assay.results import Results
+from assay.system import places
 from assay.verdicts import read
 
 TABLES = ("runs.parquet", "units.parquet", "curves.parquet", "results.json")

@@ -30,8 +30,8 @@ from torch import Tensor, distributed
 
 from assay import compose
 from assay.errors import ProcessLost, UserError
-from assay.lightning import ClusterEnvironment
 from assay.records import write_atomically
+from assay.system.lightning import ClusterEnvironment
 
 VARIABLE = "ASSAY_TEAM"
 PATIENCE = datetime.timedelta(minutes=30)

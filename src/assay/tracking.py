@@ -27,11 +27,12 @@ from typing import Any, Literal
 
 import orjson
 
-from assay import compose, places
+from assay import compose
 from assay.errors import RunFailed, UserError
 from assay.provenance import digits_of
 from assay.records import Lock, Record, Store, write_atomically
 from assay.registry import KINDS
+from assay.system import places
 
 Mode = Literal["online", "offline"]
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from assay.entry import last_word, leave_after, listen
+from assay.system.entry import last_word, leave_after, listen
 
 if __name__ == "__main__":
     listen()  # the imports below take seconds
@@ -188,7 +188,7 @@ def _launch(words: list[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from assay import places
+    from assay.system import places
 
     overrides = [word for word in words if "=" in word and not word.lstrip("+").startswith("hydra")]
     multirun = "-m" in words or "--multirun" in words

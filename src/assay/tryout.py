@@ -20,12 +20,12 @@ import torch
 from assay import compose
 from assay.data.base import Data
 from assay.errors import DataMissing
-from assay.lightning import pl
 from assay.module import Block, PaperModule
 from assay.records import Store
 from assay.registry import KINDS
 from assay.seeds import Seeds
 from assay.study import Plan, Run
+from assay.system.lightning import pl
 
 SAMPLES = 16
 """Rows of synthetic data, for a reduced step."""

@@ -12,8 +12,8 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-from assay import places
 from assay.errors import UserError
+from assay.system import places
 
 
 def load(path: Path) -> Any:

@@ -47,8 +47,8 @@ class AssayLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; exits with 1 if any failed, 130 if interrupted, 2 with one line if a job cannot be."""
         from assay import adhoc
-        from assay.entry import last_word
         from assay.errors import UserError
+        from assay.system.entry import last_word
 
         jobs = [[word.lstrip("+") for word in job] for job in job_overrides]
         try:

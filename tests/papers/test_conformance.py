@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from judgements import differences
 
-from assay import compose, parts, places, tryout
+from assay import compose, parts, tryout
 from assay.claims import Exact
 from assay.judging import problems
 from assay.records import Store
 from assay.reproduce import Session, judge_paper
 from assay.results import Results
 from assay.study import SCALES, Plan, Study
+from assay.system import places
 from assay.tables import results_of
 
 PAPERS = parts.papers()

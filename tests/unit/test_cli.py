@@ -138,7 +138,7 @@ def test_dry_run_shows_the_plan_and_runs_nothing(monkeypatch, capsys):
     code, out, _ = call(monkeypatch, capsys, "reproduce", "lion_k", "--dry-run")
     assert code == 0
     assert "controls" in out and "distinct runs" in out
-    from assay import places
+    from assay.system import places
 
     assert not list(places.outputs().rglob("*.jsonl"))
 

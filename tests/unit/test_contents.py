@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from assay import contents, places
-from assay.contents import cached, changed, find, name_of, report, sums, unwatched, watched
+from assay.system import contents, places
+from assay.system.contents import cached, changed, find, name_of, report, sums, unwatched, watched
 
 
 @pytest.fixture(autouse=True)
@@ -139,5 +139,5 @@ def test_sums_are_remembered_by_size_and_times(table, monkeypatch):
 
 
 def test_it_needs_no_torch():
-    code = "import sys; import assay.contents, assay.finished; sys.exit('torch' in sys.modules)"
+    code = "import sys; import assay.system.contents, assay.finished; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -9,9 +9,10 @@ from itertools import chain
 import pytest
 import typer
 
-from assay import parts, places, train
+from assay import parts, train
 from assay.cli import app
 from assay.study import SCALES, Study
+from assay.system import places
 
 PAGES = [
     *(places.ROOT / name for name in ("README.md", "CONTRIBUTING.md")),

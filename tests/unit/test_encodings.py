@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from assay import places
+from assay.system import places
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
 

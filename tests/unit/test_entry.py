@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import atexit, sys, threading, time
-from assay.entry import leave_after
+from assay.system.entry import leave_after
 
 def main():
     atexit.register(lambda: print("at exit"))
@@ -41,7 +41,7 @@ def test_everything_due_is_done_and_the_code_is_kept(end, code, err):
 INTERRUPTED = """
 import atexit, os, signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
-from assay.entry import last_word, leave_after, listen, prepared
+from assay.system.entry import last_word, leave_after, listen, prepared
 
 def ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
@@ -119,7 +119,7 @@ def test_a_term_asks_to_stop_and_is_no_ctrl_c():
 def test_garbage_is_collected_again_whatever_happened():
     import gc
 
-    from assay.entry import uncollected
+    from assay.system.entry import uncollected
 
     with pytest.raises(KeyError), uncollected():
         assert not gc.isenabled()

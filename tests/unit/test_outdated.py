@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from assay import codes, foreground, outdated, places, provenance, runner
+from assay import codes, foreground, outdated, provenance, runner
 from assay.cross import matrix
 from assay.finished import remember, still_finished
 from assay.outdated import arm_parts, code_of_parts, facts_of
 from assay.reproduce import Session, write_report
+from assay.system import places
 from assay.tables import _facts, results_of
 
 SMALL = ("data.table=iris", "model.hidden=[4]", "budget.epochs=1", "loss=cross_entropy", "optimizer=sgd,lion_k")

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from assay import places, provenance
+from assay import provenance
 from assay.provenance import code_digest, within
+from assay.system import places
 
 FILES = {
     "src/assay/module.py": "from assay.parts_of_it import helper\ndef core():\n    return helper()\n",

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 from small_run import config_of
 
-from assay import compose, places, relabel
+from assay import compose, relabel
 from assay.codes import combined, holds, under
 from assay.cross import matrix
 from assay.errors import UserError
 from assay.records import Record, Store
+from assay.system import places
 
 OLD = """
 import hashlib

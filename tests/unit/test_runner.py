@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_run import config_of
 
-from assay import compose, places, runner
+from assay import compose, runner
 from assay.attest import compare
 from assay.classifier import ClassifierModule
 from assay.codes import holds
@@ -23,6 +23,7 @@ from assay.records import Store
 from assay.registry import KINDS
 from assay.reproduce import Session
 from assay.run.build import build
+from assay.system import places
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,12 +7,13 @@ import subprocess
 import pytest
 from made_up import FIGURES, claims_and_checks, make_results
 
-from assay import committed, places, reproduce, sources
+from assay import committed, reproduce, sources
 from assay.errors import UserError
 from assay.judging import judge
 from assay.report import board
 from assay.report import figures as drawing
 from assay.reproduce import Session, write_json
+from assay.system import places
 
 
 def verdicts_of(results):

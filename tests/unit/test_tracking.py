@@ -178,7 +178,7 @@ def test_a_run_looks_the_same_streamed_or_sent_afterwards(tmp_path, monkeypatch)
 def test_the_step_key_is_lightnings():
     import inspect
 
-    from assay.lightning import pl
+    from assay.system.lightning import pl
 
     assert f'"{tracking.STEP}"' in inspect.getsource(pl.loggers.WandbLogger.log_metrics)
 

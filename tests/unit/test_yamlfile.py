@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from assay import places, yamlfile
+from assay import yamlfile
 from assay.errors import UserError
 from assay.launch import profiles
 from assay.report import catalogue
 from assay.study import Study
+from assay.system import places
 
 
 @pytest.mark.parametrize(

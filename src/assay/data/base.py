@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from assay.lightning import pl
 from assay.registry import Registry
 from assay.seeds import Seeds
+from assay.system.lightning import pl
 
 
 @dataclass(frozen=True)

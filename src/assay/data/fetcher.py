@@ -24,10 +24,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Literal, Protocol, TypeVar
 
-from assay import places
-from assay.contents import unwatched
 from assay.errors import DataMissing, unknown
-from assay.places import data_folders
+from assay.system import places
+from assay.system.contents import unwatched
+from assay.system.places import data_folders
 
 TIMEOUT = 10.0
 """Seconds without an answer after which a source counts as out of reach."""

@@ -7,9 +7,9 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from assay.contents import report, unwatched
 from assay.data.fetcher import offline, why_missing
 from assay.errors import DataMissing
+from assay.system.contents import report, unwatched
 
 
 def hub_rows(name: str, split: str, title: str) -> Any:

@@ -26,8 +26,8 @@ from assay.data.base import Data, Split, data
 from assay.data.fetcher import Found, declare
 from assay.data.lazy import LazyRows, batch_seed
 from assay.errors import DataMissing, UserError
-from assay.places import data_folders
 from assay.seeds import Seeds
+from assay.system.places import data_folders
 
 ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
 MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assay.contents import cached, unwatched
 from assay.data.base import data
 from assay.data.fetcher import Copy, File, Resource, declare
 from assay.data.labelled import LabelledData, Pool, Prepare
+from assay.system.contents import cached, unwatched
 
 Scale = Literal["unit", "standard"]
 

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assay.contents import cached
 from assay.data.base import data
 from assay.data.hub import hub_rows
 from assay.data.images import ImageData
 from assay.data.labelled import Pool
 from assay.errors import DataMissing
-from assay.places import data_folders
+from assay.system.contents import cached
+from assay.system.places import data_folders
 
 K49_FILES = {
     "train": ("k49-train-imgs.npz", "k49-train-labels.npz", 232_365),

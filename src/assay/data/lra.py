@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from assay.contents import cached, unwatched
 from assay.data.base import Data, Split, data
 from assay.data.hub import hub_rows
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing
-from assay.places import data_folders
 from assay.seeds import Seeds
+from assay.system.contents import cached, unwatched
+from assay.system.places import data_folders
 
 Task = Literal["listops", "text", "retrieval", "pathfinder", "pathx"]
 

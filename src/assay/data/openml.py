@@ -13,14 +13,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from assay.contents import cached
 from assay.data.base import data
 from assay.data.fetcher import offline, why_missing
 from assay.data.labelled import Pool
 from assay.data.tabular import TabularData
 from assay.errors import DataMissing
-from assay.places import data_folders
 from assay.seeds import Seeds
+from assay.system.contents import cached
+from assay.system.places import data_folders
 
 
 def _swaps(classes: int, *pairs: tuple[int, int]) -> list[int]:

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from assay.contents import cached, report
 from assay.data.base import Data, Split, data
 from assay.errors import UserError
 from assay.seeds import Seeds
+from assay.system.contents import cached, report
 
 DROPPED = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 NAMED = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.STRING}

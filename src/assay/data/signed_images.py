@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from assay.contents import cached
 from assay.data.base import data
 from assay.data.images import CIFAR10, MNIST, FashionMNIST
 from assay.data.labelled import LabelledData, Pool, Prepare, Size
 from assay.data.tabular import sklearn_table
 from assay.errors import DataMissing, UserError
-from assay.places import data_folders
 from assay.seeds import Seeds
+from assay.system.contents import cached
+from assay.system.places import data_folders
 
 
 class SignedImages(LabelledData):

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.contents import cached, report
 from assay.data.base import data
 from assay.data.labelled import LabelledData, Pool, Prepare, Size
 from assay.errors import DataMissing, unknown
+from assay.system.contents import cached, report
 
 
 class TabularData(LabelledData):

@@ -20,14 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.contents import report, unwatched
 from assay.data.base import Data, Split, data
 from assay.data.fetcher import Found, declare
 from assay.data.hub import as_allowed
 from assay.data.lazy import LazyRows
 from assay.errors import DataMissing, UserError
-from assay.places import data_folders
 from assay.seeds import Seeds
+from assay.system.contents import report, unwatched
+from assay.system.places import data_folders
 
 VOCABULARY = 50257
 END = 50256

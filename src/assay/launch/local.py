@@ -30,11 +30,11 @@ from typing import Any, Literal
 
 import orjson
 
-from assay.entry import prepared
 from assay.errors import UserError
 from assay.records import Store, write_atomically
 from assay.registry import KINDS
 from assay.study import Run
+from assay.system.entry import prepared
 
 HELD_AGAIN = 0.5
 """Seconds until a run that someone else holds is looked at again."""

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from assay import places, yamlfile
+from assay import yamlfile
 from assay.errors import UserError, unknown
+from assay.system import places
 
 SECRET = re.compile(r"(key|token|secret|passw\w*)\w*\s*=", re.IGNORECASE)
 """A set-up line that would write a secret into a job's script."""

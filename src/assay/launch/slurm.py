@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay import places
 from assay.codes import code_of, holds
-from assay.entry import prepared
 from assay.errors import UserError
 from assay.launch import packing, profiles, site, snapshot, task
 from assay.launch.local import Outcome
@@ -26,6 +24,8 @@ from assay.launch.profiles import Profile
 from assay.launch.sweeps import Job, Limits, Sweep, Wanted, guarded, record_mark
 from assay.records import Store
 from assay.study import Run
+from assay.system import places
+from assay.system.entry import prepared
 
 CLASSES = {
     "TIMEOUT": "timeout",

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import orjson
 
-from assay import places, provenance
+from assay import provenance
 from assay.records import storage_error
+from assay.system import places
 
 TOPS = ("src/assay", "src/hydra_plugins", "papers", "conf", "slurm")
 LEFT_OUT = ("__pycache__", "results")

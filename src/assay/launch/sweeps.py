@@ -27,9 +27,9 @@ from typing import Any
 
 import orjson
 
-from assay import places
 from assay.errors import UserError, unknown
 from assay.records import Lock, Store, storage_error, write_atomically
+from assay.system import places
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,7 @@ class Task:
 
 def _from_elsewhere() -> list[str]:
     """Modules of ours that were loaded from another folder than the one that digests are taken from."""
-    from assay import places
+    from assay.system import places
 
     ours = [m for name, m in sys.modules.items() if name.partition(".")[0] in ("assay", "papers")]
     files = [Path(file).resolve() for module in ours if (file := getattr(module, "__file__", None))]

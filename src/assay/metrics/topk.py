@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy
 
-import assay.lightning  # noqa: F401  (imports torchmetrics without its extras)
+import assay.system.lightning  # noqa: F401  (imports torchmetrics without its extras)
 
 
 def topk_accuracies(

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay import places
 from assay.report import catalogue as books
 from assay.report import readme, wording
 from assay.report.catalogue import Catalogue, Entry
+from assay.system import places
 from assay.verdicts import read
 
 SCALES = ("desk", "paper")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay import places, yamlfile
+from assay import yamlfile
+from assay.system import places
 
 
 @dataclass(frozen=True)

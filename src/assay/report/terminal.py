@@ -102,7 +102,7 @@ def make_console() -> Console:
     """Standard output; wide where it is no terminal, so that lines in a log are whole."""
     from rich.console import Console
 
-    from assay.entry import bear_any_locale
+    from assay.system.entry import bear_any_locale
 
     bear_any_locale()
     console = Console(highlight=False)

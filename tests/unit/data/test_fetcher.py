@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from assay import places
 from assay.data import fetcher
 from assay.data.fetcher import Copy, File, Resource
 from assay.errors import DataMissing, UserError
+from assay.system import places
 
 CONTENT = b"ten thousand images" * 100
 PACKED = gzip.compress(CONTENT, mtime=0)

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from assay import codes, places
+from assay import codes
 from assay.launch import local
 from assay.progress import Display
 from assay.records import Store
 from assay.study import Run
+from assay.system import places
 
 
 class Pipe:

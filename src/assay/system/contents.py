@@ -32,7 +32,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import orjson
 
-from assay import places
+from assay.system import places
 
 P = ParamSpec("P")
 R = TypeVar("R")
