@@ -6,9 +6,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from assay import compose
 from assay.claims import Check, Condition, Count, Interval, above, at_most, scalar
 from assay.codes import code_of
+from assay.config import compose
 from assay.judging import judge
 from assay.records import Record, Store, encode
 from assay.study import make_plan

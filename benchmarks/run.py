@@ -50,7 +50,8 @@ def step() -> dict[str, Any]:
     import torch
     from torch import nn
 
-    from assay import compose, runner
+    from assay import runner
+    from assay.config import compose
     from assay.run.build import build
 
     torch.set_num_threads(1)
@@ -137,7 +138,7 @@ def study(runs: int) -> tuple[Any, dict[str, Any]]:
 
 def planning() -> dict[str, Any]:
     """Planning 10,000 runs, imports apart."""
-    from assay import compose
+    from assay.config import compose
     from assay.study import make_plan
 
     compose.load("lion_k")
@@ -167,7 +168,7 @@ def saf() -> dict[str, Any]:
     """A step of SAF against one of SGD, beside MESA and SAM: in turns in one process, as the paper's cost is judged."""
     import torch
 
-    from assay import compose
+    from assay.config import compose
     from assay.run.build import build
 
     torch.set_num_threads(1)

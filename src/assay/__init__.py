@@ -25,8 +25,8 @@ def load(paper: str, scale: str = "desk", table: str = "runs") -> polars.DataFra
         UserError: an unknown paper, scale or table.
     """
     from assay import sources
+    from assay.config.loading import check_paper
     from assay.errors import unknown
-    from assay.parts import check_paper
     from assay.study import SCALES
 
     check_paper(paper)

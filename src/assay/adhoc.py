@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from assay import compose
+from assay.config import compose
 from assay.errors import UserError, unknown
 from assay.foreground import ADHOC
 from assay.study import Run

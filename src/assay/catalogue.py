@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assay import parts
-from assay.compose import is_choice
+from assay.config import loading
+from assay.config.compose import is_choice
 from assay.errors import unknown
 from assay.registry import KINDS, REQUIRED
 from assay.study import Study
@@ -14,9 +14,9 @@ from assay.study import Study
 
 def part_rows(kind: str | None = None) -> list[dict[str, Any]]:
     """One row a part, of one kind or all."""
-    parts.load_shared()
-    for slug in parts.papers():
-        parts.load_paper(slug)
+    loading.load_shared()
+    for slug in loading.papers():
+        loading.load_paper(slug)
     if kind is not None and kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     used = users()
@@ -29,7 +29,7 @@ def part_rows(kind: str | None = None) -> list[dict[str, Any]]:
             "source": part.source,
             "papers": ", ".join(sorted(used.get((part.kind, part.name), ()))),
         }
-        for part in parts.everything()
+        for part in loading.everything()
         if kind is None or part.kind == kind
     ]
 
@@ -44,7 +44,7 @@ def _value(key: str, default: Any) -> str:
 def users() -> dict[tuple[str, str], set[str]]:
     """By (kind, name): the papers whose experiments choose that part."""
     used: dict[tuple[str, str], set[str]] = {}
-    for slug in parts.papers():
+    for slug in loading.papers():
         for key, name in _choices(Study.of(slug)):
             kind = _kind(key)
             if kind is not None:

@@ -115,7 +115,7 @@ def _session(
     overrides: Sequence[str] | None = None,
     keep_stale: bool = False,
 ) -> Session:
-    from assay.parts import check_paper
+    from assay.config.loading import check_paper
     from assay.reproduce import Session
     from assay.study import SCALES
 
@@ -615,7 +615,7 @@ def status(
         return
     if paper is None:
         rows = []
-        from assay.parts import papers
+        from assay.config.loading import papers
 
         for slug in papers():
             session = _session(slug, scale)
@@ -1084,7 +1084,7 @@ def wandb_sync(
     assay wandb sync lion_k          one paper
     assay wandb sync --offline       files in outputs/PAPER/wandb, for `wandb sync` on another machine
     """
-    from assay.parts import check_paper
+    from assay.config.loading import check_paper
     from assay.tracking import sync
 
     if paper is not None:
@@ -1113,7 +1113,7 @@ def wandb_dashboards(
     assay wandb dashboards --out specs   JSON files in specs/, no account needed
     """
     from assay import dashboards, tracking
-    from assay.parts import check_paper
+    from assay.config.loading import check_paper
 
     slugs = [check_paper(slug) for slug in paper or []]
     if out is not None:

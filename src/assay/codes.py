@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from assay import compose, provenance
+from assay import provenance
+from assay.config import compose
 from assay.records import Record, Store
 from assay.system import contents
 

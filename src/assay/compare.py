@@ -26,8 +26,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from assay import parts, sources, statistics
+from assay import sources, statistics
 from assay.claims import Check, Condition, Interval
+from assay.config import loading
 from assay.errors import UserError, unknown
 from assay.results import KEYS, Results
 from assay.sources import Found
@@ -177,7 +178,7 @@ def comparisons(a: str, b: str, papers: Sequence[str], scale: str) -> Iterator[C
     Raises:
         UserError: an unknown word, paper or scale, or nothing that both sides have.
     """
-    slugs = [parts.check_paper(paper) for paper in papers] or parts.papers()
+    slugs = [loading.check_paper(paper) for paper in papers] or loading.papers()
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     left, right = _side(a, slugs, scale), _side(b, slugs, scale)
@@ -186,7 +187,7 @@ def comparisons(a: str, b: str, papers: Sequence[str], scale: str) -> Iterator[C
         have = "; ".join(f"{word} has {', '.join(side) or 'nothing'}" for word, side in ((a, left), (b, right)))
         raise UserError(f"nothing to compare at scale {scale}: {have}")
     for paper in common:
-        module = parts.paper_module(paper, "claims")
+        module = loading.paper_module(paper, "claims")
         yield compare(left[paper], right[paper], module.CHECKS if module is not None else [])
 
 

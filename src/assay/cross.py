@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from assay import compose, train
+from assay import train
+from assay.config import compose
 from assay.errors import UserError
 from assay.registry import KINDS
 from assay.study import Study

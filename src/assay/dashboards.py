@@ -20,7 +20,8 @@ from typing import Any
 import orjson
 import polars as pl
 
-from assay import parts, sources, tracking
+from assay import sources, tracking
+from assay.config import loading
 from assay.errors import RunFailed, UserError
 from assay.records import write_atomically
 from assay.report import board, catalogue, payload, style, wording
@@ -215,10 +216,10 @@ def build(papers: Sequence[str], scale: str, entity: str, project: str) -> dict[
     Raises:
         UserError: there are no results.
     """
-    found = {paper: sources.judged(results) for paper, results in _results(papers or parts.papers(), scale)}
+    found = {paper: sources.judged(results) for paper, results in _results(papers or loading.papers(), scale)}
     lacking = [paper for paper in papers if paper not in found]
     if lacking or not found:
-        raise UserError(f"no results at scale {scale} of {', '.join(lacking or parts.papers())}")
+        raise UserError(f"no results at scale {scale} of {', '.join(lacking or loading.papers())}")
     views = {paper: workspace(one, entity, project) for paper, one in found.items()}
     return views if papers else {**views, "board": report(found, entity, project)}
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import polars as pl
 
-from assay import parts, sources
+from assay import sources
 from assay.claims import Check, Condition, Count, Interval
+from assay.config import loading
 from assay.errors import UserError, unknown
 from assay.report import wording
 from assay.results import KEYS, Results
@@ -167,7 +168,7 @@ def export(papers: Sequence[str], scale: str, folder: Path, format: str, source:
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
-    slugs = [parts.check_paper(paper) for paper in papers] or parts.papers()
+    slugs = [loading.check_paper(paper) for paper in papers] or loading.papers()
     found = _found(slugs, scale, source)
     lacking = [paper for paper in papers if paper not in found]
     if lacking or not found:
@@ -263,7 +264,7 @@ def _float(value: Any) -> float | None:
 
 def _values(one: Found) -> Iterator[dict[str, Any]]:
     """What the paper's checks read from the results: one row a unit."""
-    module = parts.paper_module(one.paper, "claims")
+    module = loading.paper_module(one.paper, "claims")
     checks: Sequence[Check] = module.CHECKS if module is not None else ()
     rows = {row["id"]: row for row in one.verdicts["checks"]}
     for check in checks:

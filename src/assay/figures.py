@@ -27,7 +27,7 @@ def write_figures(paper: str, scale: str, folder: Path, format: str) -> tuple[li
     Raises:
         UserError: an unknown format, a paper without figures, or no results.
     """
-    from assay.parts import paper_module
+    from assay.config.loading import paper_module
 
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from assay import compose
+from assay.config import compose
 from assay.records import Store
 from assay.reproduce import train_command
 from assay.system.entry import INTERRUPTED, last_word, prepared

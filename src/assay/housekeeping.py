@@ -58,12 +58,12 @@ def fetch_needed(runs: Iterable[Run]) -> None:
 
 def fetch_for(paper: str) -> list[dict[str, Any]]:
     """Fetch every data set that a paper's experiments choose and that is not here; one row each."""
-    from assay import parts
     from assay.catalogue import users
+    from assay.config import loading
     from assay.data.fetcher import RESOURCES, fetch
     from assay.errors import UserError
 
-    parts.load_paper(paper)
+    loading.load_paper(paper)
     rows = []
     for (kind, name), papers in sorted(users().items()):
         if kind != "data" or paper not in papers:

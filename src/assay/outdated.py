@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from assay import compose, provenance
+from assay import provenance
+from assay.config import compose
 from assay.errors import UserError
 from assay.registry import KINDS
 from assay.sources import committed_folder

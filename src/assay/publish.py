@@ -111,7 +111,7 @@ def _light(results: Results) -> Results:
 
 
 def _figures(paper: str, results: Results, folder: Path, format: Literal["svg", "png"]) -> list[Path]:
-    from assay.parts import paper_module
+    from assay.config.loading import paper_module
     from assay.report import figures
 
     for old in folder.glob("*"):
@@ -122,7 +122,7 @@ def _figures(paper: str, results: Results, folder: Path, format: Literal["svg", 
 
 def update_readmes(paper: str | None = None) -> list[Path]:
     """Bring the generated parts of a paper's README (all papers' if None) and of the root README up to date."""
-    from assay.parts import papers
+    from assay.config.loading import papers
     from assay.report import board, readme
 
     changed = []
@@ -138,7 +138,7 @@ def update_readmes(paper: str | None = None) -> list[Path]:
 
 def verdicts_text(paper: str) -> str | None:
     """The generated part of a paper's README, from its committed desk results; None where it has none."""
-    from assay.parts import paper_module
+    from assay.config.loading import paper_module
     from assay.report import readme
     from assay.verdicts import read
 

@@ -23,8 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay import compose, provenance
+from assay import provenance
 from assay.codes import combined, under
+from assay.config import compose
 from assay.errors import UserError
 from assay.outdated import arm_parts, parts_of
 from assay.provenance import RULE, rule_of

@@ -17,7 +17,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from assay import compose, tracking
+from assay import tracking
+from assay.config import compose
 from assay.errors import UserError
 from assay.records import Lock, Record, Store, write_atomically
 from assay.selection import SeedRange
@@ -209,8 +210,8 @@ def _with_others(
 
 def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     """The verdicts of a paper's claims over results."""
+    from assay.config.loading import paper_module
     from assay.judging import judge
-    from assay.parts import paper_module
 
     module = paper_module(paper, "claims")
     if module is None:
@@ -225,8 +226,8 @@ def check_paper_is_sound(paper: str, study: Study | None = None) -> None:
         UserError: claims and checks name what is not there, wait for each other in a circle, or cannot be loaded.
     """
     from assay import malformed
+    from assay.config.loading import paper_module
     from assay.judging import problems
-    from assay.parts import paper_module
     from assay.report.figures import collect
 
     module, drawn = paper_module(paper, "claims"), paper_module(paper, "figures")
@@ -341,7 +342,7 @@ def draw(
     Returns:
         What was raised by figures that could not be drawn, one line each.
     """
-    from assay.parts import paper_module
+    from assay.config.loading import paper_module
     from assay.report import figures as drawing
     from assay.report import overview, page
 
@@ -419,8 +420,8 @@ def cost(session: Session) -> Cost:
 
 def all_looks(session: Session) -> list[More]:
     """The further seeds that a paper's checks read at their last look."""
+    from assay.config.loading import paper_module
     from assay.judging import over_seeds
-    from assay.parts import paper_module
     from assay.statistics import LOOKS
 
     module = paper_module(session.paper, "claims")
@@ -466,7 +467,7 @@ def running(session: Session, plan: Plan) -> list[str]:
 
 def find_run(signature: str, paper: str | None = None) -> tuple[str, Record | None, Run | None]:
     """A run by (the beginning of) its signature: from the records, or from the plans of the papers."""
-    from assay.parts import papers
+    from assay.config.loading import papers
 
     slugs = [paper] if paper else [path.parent.name for path in places.outputs().glob("*/records")]
     matches: dict[str, tuple[str, Record | None]] = {}

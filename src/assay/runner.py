@@ -26,8 +26,9 @@ import numpy as np
 import orjson
 import torch
 
-from assay import compose, provenance
+from assay import provenance
 from assay.codes import code_of, holds
+from assay.config import compose
 from assay.errors import DataMissing, ProcessLost, UserError
 from assay.module import Diverged, PaperModule
 from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically

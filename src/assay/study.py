@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError, field_validator
 
-from assay import compose, yamlfile
 from assay.columns import as_column, same
+from assay.config import compose, yamlfile
+from assay.config.loading import check_paper
 from assay.errors import UserError, unknown
-from assay.parts import check_paper
 from assay.selection import Search, SeedRange, Select, Strict
 from assay.system import places
 from assay.wellformed import check

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from assay import compose
+from assay.config import compose
 from assay.errors import ProcessLost, UserError
 from assay.records import write_atomically
 from assay.system.lightning import ClusterEnvironment
@@ -272,10 +272,11 @@ def _start(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -
 
 def follow(config: Mapping[str, Any], paper: str, outputs: Path) -> None:
     """Be a follower of one run, to its end or to where the first process stops it."""
-    from assay import parts, runner
+    from assay import runner
+    from assay.config import loading
     from assay.records import Store
 
-    compose.load(paper if paper in parts.papers() else None)
+    compose.load(paper if paper in loading.papers() else None)
     runner.follow(config, Store(paper, outputs))
 
 

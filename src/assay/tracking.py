@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 import orjson
 
-from assay import compose
+from assay.config import compose
 from assay.errors import RunFailed, UserError
 from assay.provenance import digits_of
 from assay.records import Lock, Record, Store, write_atomically
@@ -231,7 +231,7 @@ def _place_key(config: Mapping[str, Any]) -> str:
 
 
 def _scales(paper: str) -> list[str]:
-    from assay.parts import papers
+    from assay.config.loading import papers
     from assay.study import SCALES
 
     return list(SCALES) if paper in papers() else []

@@ -20,7 +20,7 @@ from assay.system.entry import last_word, leave_after, listen
 if __name__ == "__main__":
     listen()  # the imports below take seconds
 
-from assay import compose
+from assay.config import compose
 from assay.errors import UserError, unknown
 from assay.registry import KINDS
 from assay.study import SCALES, Study, adhoc_layers

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from assay import compose
+from assay.config import compose
 from assay.data.base import Data
 from assay.errors import DataMissing
 from assay.module import Block, PaperModule

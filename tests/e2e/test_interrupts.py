@@ -118,7 +118,7 @@ def group(number: int) -> bool:
     [
         ("typer", 0),  # the command's own imports
         ("numpy", 0),  # in the middle of torch's
-        ("assay.compose:load", 0),
+        ("assay.config.compose:load", 0),
         ("assay.study:make_plan", 0),
         ("assay.launch.local:Pool._start", 0),
         (CLOSE, 2),
@@ -147,7 +147,7 @@ def test_twice_while_a_sweep_shuts_down(checkout, moments):
 @pytest.mark.parametrize(
     "moments",
     [
-        ("assay.compose",),
+        ("assay.config.compose",),
         ("hydra.core.config_store",),
         ("assay.runner:build",),
         ("assay.runner:_AtBlockEnds.on_train_batch_end",),  # the only block: it is done all the same

@@ -8,7 +8,7 @@ import pytest
 import torch
 from plain import run
 
-from assay import compose
+from assay.config import compose
 from assay.data import AllenCahn, KuramotoSivashinsky, Lorenz63, NavierStokes2D, ReLUTeacher
 from assay.errors import UserError
 from assay.module import Budget

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from judgements import differences
 
-from assay import compose, parts, tryout
+from assay import tryout
 from assay.claims import Exact
+from assay.config import compose, loading
 from assay.judging import problems
 from assay.records import Store
 from assay.reproduce import Session, judge_paper
@@ -23,7 +24,7 @@ from assay.study import SCALES, Plan, Study
 from assay.system import places
 from assay.tables import results_of
 
-PAPERS = parts.papers()
+PAPERS = loading.papers()
 CARDS = places.ROOT.parent / "shared" / "papers"
 
 pytestmark = pytest.mark.parametrize("paper", PAPERS)
@@ -54,7 +55,7 @@ def test_arms_differ(paper):
 
 
 def test_claims_and_checks_fit_together(paper):
-    module, study = parts.paper_module(paper, "claims"), Study.of(paper)
+    module, study = loading.paper_module(paper, "claims"), Study.of(paper)
     assert problems(module.CLAIMS, module.CHECKS, study) == []
     for check in module.CHECKS:
         for name in check.experiments:
@@ -73,7 +74,7 @@ def test_every_numbered_check_of_the_card_is_there(paper):
     section = re.search(r"^## Pre-registered checks.*?\n(.*?)^## ", text, re.MULTILINE | re.DOTALL).group(1)
     numbers = set(re.findall(r"^(\d+)\. ", section, re.MULTILINE))
     assert numbers
-    there = {re.match(r"\d*", check.id).group(0) for check in parts.paper_module(paper, "claims").CHECKS}
+    there = {re.match(r"\d*", check.id).group(0) for check in loading.paper_module(paper, "claims").CHECKS}
     assert numbers <= there, f"missing: {sorted(numbers - there, key=int)}"
 
 
@@ -115,7 +116,7 @@ def exact_checks_hold(paper, results):
     """What exact.py measures here and now, against the bounds of the checks that read it alone."""
     checks = [
         check
-        for check in parts.paper_module(paper, "claims").CHECKS
+        for check in loading.paper_module(paper, "claims").CHECKS
         if isinstance(check.kind, Exact) and check.experiments == ["exact"]
     ]
     assert checks, "exact checks come before experiments"

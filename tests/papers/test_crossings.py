@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from assay import compose, parts, runner, train
+from assay import runner, train
+from assay.config import compose, loading
 from assay.errors import UserError
 from assay.records import Store
 from assay.registry import KINDS, REQUIRED
@@ -17,8 +18,8 @@ SAMPLE = 2
 
 def takers():
     """(paper, kind, experiments): the smoke experiments of each paper whose module takes a kind."""
-    for paper in parts.papers():
-        parts.load_paper(paper)
+    for paper in loading.papers():
+        loading.load_paper(paper)
         for kind in ("loss", "optimizer", "schedule"):
             found = []
             for name, experiment in Study.of(paper).experiments.items():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from plain import run
 
-from assay import compose
+from assay.config import compose
 from assay.data import SklearnData
 from assay.errors import UserError
 from assay.module import Budget

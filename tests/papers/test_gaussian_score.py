@@ -7,7 +7,7 @@ import pytest
 import torch
 from plain import run
 
-from assay import compose
+from assay.config import compose
 from assay.diffusion.samplers import heun, karras_grid
 from assay.diffusion.scores import DeltaMixtureScore, GaussianScore
 from assay.module import Budget

@@ -11,7 +11,8 @@ import math
 import pytest
 import torch
 
-from assay import parts, runner
+from assay import runner
+from assay.config import loading
 from assay.registry import KINDS
 from assay.reproduce import Session
 
@@ -37,7 +38,7 @@ def runs_of(paper, outputs, overrides):
     return [(cell, session.store.read(cell.signature)) for cell in plan.cells]
 
 
-@pytest.mark.parametrize("paper", parts.papers())
+@pytest.mark.parametrize("paper", loading.papers())
 def test_smoke_scale_agrees_with_the_cpu(paper, tmp_path):
     on_cpu = runs_of(paper, tmp_path / "cpu", {})
     on_gpu = runs_of(paper, tmp_path / "gpu", {"trainer": "gpu"})

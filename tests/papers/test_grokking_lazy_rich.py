@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import run
 
-from assay import compose
+from assay.config import compose
 from assay.data import Modular
 from assay.errors import UserError
 from assay.losses import SquaredError

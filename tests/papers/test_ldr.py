@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plain import run
 
-from assay import compose
+from assay.config import compose
 from assay.losses.ldr import ldr_kl, next_temperature, normalised
 from assay.losses.robust import TruncatedGCELoss
 from assay.module import Budget

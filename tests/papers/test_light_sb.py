@@ -9,7 +9,7 @@ import torch
 from plain import run
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from assay import compose
+from assay.config import compose
 from assay.errors import DataMissing, UserError
 from assay.metrics.bures_wasserstein import conditional_bw_uvp
 from assay.models.gaussian_mixture_potential import GaussianMixturePotential

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay import compose
+from assay.config import compose
 from assay.errors import UserError
 from assay.models import MLP
 from assay.module import Budget

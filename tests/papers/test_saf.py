@@ -9,7 +9,7 @@ import torch
 from plain import run
 from scipy import stats
 
-from assay import compose
+from assay.config import compose
 from assay.data.base import Split
 from assay.errors import UserError
 from assay.losses.trajectory import trajectory_kl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay import compose
+from assay.config import compose
 
 FIX = {
     "module": "classifier",

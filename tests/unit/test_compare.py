@@ -214,7 +214,7 @@ def test_it_becomes_json(base):
 
 
 def test_nothing_in_common_is_said(monkeypatch):
-    monkeypatch.setattr(module.parts, "papers", lambda: ["made_up", "other"])
+    monkeypatch.setattr(module.loading, "papers", lambda: ["made_up", "other"])
     sides = {"left": {"made_up": None}, "right": {"other": None}}
     monkeypatch.setattr(sources, "find", lambda word, papers, scale: sides[word])
     with pytest.raises(UserError, match="left has made_up; right has other"):

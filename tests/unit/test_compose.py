@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay import compose, parts
+from assay.config import compose, loading
 from assay.errors import UserError
 from assay.registry import KINDS
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _load():
-    parts.load_shared()
+    loading.load_shared()
 
 
 NET = {

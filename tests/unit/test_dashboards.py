@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 from made_up import claims_and_checks, make_results
 
-from assay import dashboards, parts, reproduce, sources, tracking
+from assay import dashboards, reproduce, sources, tracking
+from assay.config import loading
 from assay.dashboards import build, report, send, spec, workspace, write
 from assay.errors import RunFailed, UserError
 from assay.judging import judge
@@ -30,7 +31,7 @@ def found():
 @pytest.fixture
 def papers(found, monkeypatch):
     """Two papers with the same results, and one without any."""
-    monkeypatch.setattr(parts, "papers", lambda: ["made_up", "lion_k", "empty"])
+    monkeypatch.setattr(loading, "papers", lambda: ["made_up", "lion_k", "empty"])
     monkeypatch.setattr(reproduce, "judge_paper", lambda paper, results: found.verdicts)
     monkeypatch.setattr(sources, "committed", lambda paper, scale: None)
     monkeypatch.setattr(sources, "local", lambda paper, scale: of(found, paper) if paper != "empty" else None)

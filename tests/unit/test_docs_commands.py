@@ -9,8 +9,9 @@ from itertools import chain
 import pytest
 import typer
 
-from assay import parts, train
+from assay import train
 from assay.cli import app
+from assay.config import loading
 from assay.study import SCALES, Study
 from assay.system import places
 
@@ -85,7 +86,7 @@ def check_make(words):
         if name == "SCALE":
             assert value in SCALES
         if name == "PAPER" and value not in ("PAPER", "my_paper"):
-            assert value in parts.papers()
+            assert value in loading.papers()
     given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
     if "EXPERIMENT" in given:
         assert given["EXPERIMENT"] in Study.of(given["PAPER"]).experiments

@@ -11,7 +11,8 @@ from made_up import claims_and_checks, make_results, rules
 from scipy import stats
 
 from assay import export as module
-from assay import parts, reproduce, sources
+from assay import reproduce, sources
+from assay.config import loading
 from assay.errors import UserError
 from assay.export import export
 from assay.judging import judge
@@ -23,7 +24,7 @@ CLAIMS, CHECKS = claims_and_checks()
 
 def results_module():
     """What stands for the made-up paper's `claims.py`."""
-    return parts.paper_module("made_up", "claims")
+    return loading.paper_module("made_up", "claims")
 
 
 @pytest.fixture
@@ -35,12 +36,12 @@ def results(monkeypatch):
         pass
 
     Module.CLAIMS, Module.CHECKS = CLAIMS, CHECKS
-    monkeypatch.setattr(parts, "papers", lambda: ["made_up", "empty"])
-    monkeypatch.setattr(parts, "paper_module", lambda slug, name: Module)
+    monkeypatch.setattr(loading, "papers", lambda: ["made_up", "empty"])
+    monkeypatch.setattr(loading, "paper_module", lambda slug, name: Module)
     monkeypatch.setattr(reproduce, "judge_paper", lambda paper, found: judge(found, CLAIMS, CHECKS))
     monkeypatch.setattr(sources, "local", lambda paper, scale: results if paper == "made_up" else None)
     monkeypatch.setattr(sources, "committed", lambda paper, scale: None)
-    parts.load_shared()  # a configuration is cut down to the groups that are registered
+    loading.load_shared()  # a configuration is cut down to the groups that are registered
     config = {"module": {"name": "made_up/net"}, "trainer": {"device": "cpu"}, "seed": 4, "data": {"path": "/home/x/y"}}
     failure = {"class": "nan", "message": "the loss is not finite, at step 3\nand more", "traceback": ""}
     Store("made_up").write(Record("a" * 20, "c0de", "failed", config, failure=failure, provenance={"seconds": 1.5}))

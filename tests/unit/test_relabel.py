@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from small_run import config_of
 
-from assay import compose, relabel
+from assay import relabel
 from assay.codes import combined, holds, under
+from assay.config import compose
 from assay.cross import matrix
 from assay.errors import UserError
 from assay.records import Record, Store

@@ -12,10 +12,11 @@ import pytest
 import torch
 from small_run import config_of
 
-from assay import compose, runner
+from assay import runner
 from assay.attest import compare
 from assay.classifier import ClassifierModule
 from assay.codes import holds
+from assay.config import compose
 from assay.data.base import Data, Split
 from assay.errors import UserError
 from assay.module import Diverged, PaperModule, even_steps, log_steps, modules

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from small_run import FIX
 
-from assay import compose
+from assay.config import compose
 from assay.errors import UserError
 from assay.records import Record
 from assay.reproduce import Session

@@ -12,8 +12,9 @@ import pytest
 import torch
 from small_run import config_of
 
-from assay import compose, runner, team
+from assay import runner, team
 from assay.attest import compare
+from assay.config import compose
 from assay.errors import UserError
 from assay.records import Store
 

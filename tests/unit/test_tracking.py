@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from assay import compose, dashboards, parts, runner, tracking
+from assay import dashboards, runner, tracking
+from assay.config import compose, loading
 from assay.errors import RunFailed, UserError
 from assay.provenance import digits_of
 from assay.records import Record, Store
@@ -43,7 +44,7 @@ CLOCK = {"_timestamp", "_runtime", "_wandb.runtime"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _load():
-    parts.load_shared()
+    loading.load_shared()
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay import yamlfile
+from assay.config import yamlfile
 from assay.errors import UserError
 from assay.launch import profiles
 from assay.report import catalogue

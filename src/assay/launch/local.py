@@ -337,7 +337,8 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster's warning; the parent deals with it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WORKER_SIGNALS)
     forget_cluster()
-    from assay import compose, runner
+    from assay import runner
+    from assay.config import compose
 
     compose.load(paper)
     store = Store(paper, outputs)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay import compose
+from assay.config import compose
 from assay.errors import UserError
 from assay.launch.local import alone
 from assay.launch.profiles import Needs, Profile

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from assay import yamlfile
+from assay.config import yamlfile
 from assay.errors import UserError, unknown
 from assay.system import places
 

@@ -58,7 +58,7 @@ class Task:
 
     def __call__(self) -> None:
         """Do the runs; exits with a code that tells the truth."""
-        from assay import compose
+        from assay.config import compose
         from assay.launch.local import APART, Pool, needs_spawn
         from assay.study import Run
 

@@ -267,10 +267,10 @@ def _page(slug: str, scale: str, reports: Path | None) -> str:
 
 def _declared(slug: str) -> Claims:
     """The claims that a paper declares, all of them untested; none where it cannot be loaded."""
-    from assay import parts
+    from assay.config import loading
 
     try:
-        module = parts.paper_module(slug, "claims")
+        module = loading.paper_module(slug, "claims")
     except Exception:  # a paper in the making must not keep the others from being shown
         return []
     declared = getattr(module, "CLAIMS", [])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay import yamlfile
+from assay.config import yamlfile
 from assay.system import places
 
 

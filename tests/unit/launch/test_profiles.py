@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from assay import yamlfile
+from assay.config import yamlfile
 from assay.errors import UserError
 from assay.launch import profiles, site
 

@@ -174,12 +174,12 @@ def test_the_readme_has_the_committed_marks_alone(folders):
 
 
 def test_a_paper_in_the_making_does_not_keep_the_others_from_being_shown(monkeypatch):
-    from assay import parts
+    from assay.config import loading
 
     def broken(slug, name):
         raise SyntaxError("half written")
 
-    monkeypatch.setattr(parts, "paper_module", broken)
+    monkeypatch.setattr(loading, "paper_module", broken)
     assert board._declared("new") == []
 
 

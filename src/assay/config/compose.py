@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 from hydra_zen import ZenField, make_config
 
-from assay import parts as part_loader
-from assay import yamlfile
+from assay.config import loading as part_loader
+from assay.config import yamlfile
 from assay.errors import UserError, unknown
 from assay.registry import KINDS, REQUIRED, Part, check_value
 from assay.system import places

@@ -1,0 +1,1 @@
+"""From choices of parts and values to one run's configuration."""
