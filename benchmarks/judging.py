@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from assay.claims import Check, Condition, Count, Interval, above, at_most, scalar
-from assay.codes import code_of
 from assay.config import compose
 from assay.judging import judge
-from assay.records import Record, Store, encode
+from assay.records.codes import code_of
+from assay.records.store import Record, Store, encode
 from assay.study import make_plan
 from assay.tables import results_of
 from benchmarks.run import study

@@ -252,7 +252,7 @@ def main() -> None:
                           "date": time.strftime("%Y-%m-%d")}  # fmt: skip
             mark = "ok" if found["value"] <= target else "over"
             print(f"{text:45} {found['value']:8.3f}  target {target:<5} {mark:5} {found['detail']}", flush=True)
-    from assay.provenance import machine, versions
+    from assay.records.digest import machine, versions
 
     path.write_text(
         json.dumps({"machine": machine(), "versions": versions(), "rows": kept}, indent=1) + "\n", encoding="utf-8"

@@ -21,7 +21,7 @@ sys.path += [str(ROOT / "tests" / "e2e"), str(ROOT / "tests" / "slurm")]
 
 from cluster import make_site, start_cluster, stop_cluster  # noqa: E402
 
-from assay.records import decode  # noqa: E402
+from assay.records.store import decode  # noqa: E402
 
 PLACES = 4
 

@@ -58,7 +58,7 @@ def _locally(paper: str, runs: list[Run], workers: int, smoke: bool) -> tuple[li
 
     from assay.launch.local import APART, Pool, default_workers, needs_spawn
     from assay.progress import Display
-    from assay.records import Store
+    from assay.records.store import Store
 
     Store(paper).prepare()
     size = min(workers or default_workers(), len(runs))
@@ -83,7 +83,7 @@ def _on_slurm(paper: str, runs: list[Run], profile_name: str) -> tuple[list[Outc
     from assay.launch import cluster, profiles
     from assay.launch.slurm import Launcher
     from assay.launch.watching import Display
-    from assay.records import Store
+    from assay.records.store import Store
 
     profile = profiles.load(profile_name)
     Store(paper).prepare()
@@ -105,7 +105,7 @@ def _print(paper: str, runs: list[Run], words: dict[str, str], states: Mapping[s
     from rich.console import Console
     from rich.table import Table
 
-    from assay.records import Store
+    from assay.records.store import Store
 
     store = Store(paper)
     table = Table("run", "job", "state", box=None, header_style="bold")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.codes import code_of
-from assay.records import Record, Store
+from assay.records.codes import code_of
+from assay.records.store import Record, Store
 from assay.reproduce import Session
 
 

@@ -59,7 +59,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     except OSError as error:
-        from assay.records import StorageError, storage_error
+        from assay.records.store import StorageError, storage_error
 
         known = storage_error(error, Path(error.filename or ".")) if error.errno in (28, 30, 13, 122) else None
         if not isinstance(known, StorageError):
@@ -1009,7 +1009,7 @@ def records_merge(
     source: Annotated[Path, typer.Argument(help="Another outputs folder, e.g. copied from a cluster.")],
 ) -> None:
     """Take over the records of another outputs folder that are whole and not here yet."""
-    from assay.records import merge
+    from assay.records.store import merge
     from assay.system import places
 
     if not source.is_dir():
@@ -1021,7 +1021,7 @@ def records_merge(
 @records_app.command("relabel")
 def records_relabel() -> None:
     """Give records of an earlier rule of code digests the present one where their code is the same; nothing is run."""
-    from assay.records import Store
+    from assay.records.store import Store
     from assay.relabel import relabel
     from assay.system import places
 
@@ -1033,7 +1033,7 @@ def records_relabel() -> None:
 @records_app.command("check")
 def records_check() -> None:
     """Verify every record's checksum."""
-    from assay.records import Store
+    from assay.records.store import Store
     from assay.system import places
 
     bad = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from assay.records import Record
+from assay.records.store import Record
 
 What = Literal["evaluation", "selection", "failed"]
 

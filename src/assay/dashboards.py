@@ -23,7 +23,7 @@ import polars as pl
 from assay import sources, tracking
 from assay.config import loading
 from assay.errors import RunFailed, UserError
-from assay.records import write_atomically
+from assay.records.store import write_atomically
 from assay.report import board, catalogue, payload, style, wording
 from assay.results import KEYS, Results
 from assay.sources import Found

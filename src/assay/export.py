@@ -296,7 +296,7 @@ def _values_of(check: Check, row: Mapping[str, Any], results: Results) -> Iterat
 
 def _records(results: Results) -> Iterator[dict[str, Any]]:
     """The store's records of a paper, at whatever scale: selections and failures, too."""
-    from assay.records import Store
+    from assay.records.store import Store
     from assay.tracking import public_config
 
     for record in Store(results.paper):

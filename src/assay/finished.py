@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.records import write_atomically
+from assay.records.store import write_atomically
 from assay.system import contents, places
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay.config import compose
-from assay.records import Store
+from assay.records.store import Store
 from assay.reproduce import train_command
 from assay.system.entry import INTERRUPTED, last_word, prepared
 

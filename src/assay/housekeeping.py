@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from assay.records import Lock, Store
+from assay.records.store import Lock, Store
 from assay.study import Run
 from assay.system import places
 

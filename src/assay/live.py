@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay import tracking
-from assay.records import Store
+from assay.records.store import Store
 from assay.system.lightning import pl
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from assay import provenance
 from assay.config import compose
 from assay.errors import UserError
+from assay.records import digest
 from assay.registry import KINDS
 from assay.sources import committed_folder
 from assay.study import Plan
@@ -45,7 +45,7 @@ def code_of_parts(parts: Iterable[str]) -> str | None:
     """The code digest of everything that parts ("kind=name") can reach; None if one of them is not there any more."""
     try:
         pairs = [part.split("=", 1) for part in parts]
-        return provenance.digest_of([KINDS[kind][name] for kind, name in pairs])
+        return digest.digest_of([KINDS[kind][name] for kind, name in pairs])
     except (UserError, KeyError):
         return None
 

@@ -23,13 +23,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay import provenance
-from assay.codes import combined, under
 from assay.config import compose
 from assay.errors import UserError
 from assay.outdated import arm_parts, parts_of
-from assay.provenance import RULE, rule_of
-from assay.records import Record, Store, write_atomically
+from assay.records import digest
+from assay.records.codes import combined, under
+from assay.records.digest import RULE, rule_of
+from assay.records.store import Record, Store, write_atomically
 from assay.sources import committed_folder
 from assay.study import Study, make_plan
 
@@ -215,8 +215,8 @@ def change() -> tuple[str, str]:
     """
     try:
         words = ("log", "--reverse", "--format=%H", f"-SRULE = {RULE}", "--", "*/provenance.py")
-        after = provenance.git(*words).decode().split()[0]
-        return provenance.git("rev-parse", f"{after}^").decode().strip(), after
+        after = digest.git(*words).decode().split()[0]
+        return digest.git("rev-parse", f"{after}^").decode().strip(), after
     except (OSError, subprocess.SubprocessError, IndexError):
         raise UserError("the repository's history is not here, so older records can't be compared with it") from None
 
@@ -228,7 +228,7 @@ def digests(commit: str, asked: Sequence[Asked]) -> list[str | None]:
         UserError: they can't be asked.
     """
     try:
-        archive = provenance.git(
+        archive = digest.git(
             "archive", "--format=tar", commit, "--", "src", "papers", "conf", ":(exclude)papers/*/results"
         )
         with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as tar:

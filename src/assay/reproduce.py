@@ -20,7 +20,7 @@ from typing import Any, Literal
 from assay import tracking
 from assay.config import compose
 from assay.errors import UserError
-from assay.records import Lock, Record, Store, write_atomically
+from assay.records.store import Lock, Record, Store, write_atomically
 from assay.selection import SeedRange
 from assay.study import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
 from assay.system import places
@@ -119,7 +119,7 @@ class Session:
 
     def state(self, config: Mapping[str, Any], record: Record | None) -> State:
         """What a record (or none) is worth for a configuration, and the code and the data as they are now."""
-        from assay.codes import code_of, holds
+        from assay.records.codes import code_of, holds
 
         if record is None:
             return "missing"

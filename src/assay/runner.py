@@ -26,12 +26,12 @@ import numpy as np
 import orjson
 import torch
 
-from assay import provenance
-from assay.codes import code_of, holds
 from assay.config import compose
 from assay.errors import DataMissing, ProcessLost, UserError
 from assay.module import Diverged, PaperModule
-from assay.records import Lock, Record, StorageError, Store, storage_error, write_atomically
+from assay.records import digest
+from assay.records.codes import code_of, holds
+from assay.records.store import Lock, Record, StorageError, Store, storage_error, write_atomically
 from assay.run.build import build, move_data
 from assay.system import contents, places
 from assay.system.lightning import LightningEnvironment, callback_connector, pl
@@ -198,9 +198,9 @@ def _attempt(
         "threads": torch.get_num_threads(),
         **({"processes": team.place.world} if team is not None else {}),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        **provenance.commit(),
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
+        **digest.commit(),
+        "versions": digest.versions(),
+        "machine": digest.machine(),
         "schema": compose.SIGNATURE_SCHEMA,
     }
     if torch.cuda.is_available() and config["trainer"]["device"] == "cuda":

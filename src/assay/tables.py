@@ -13,7 +13,7 @@ import polars as pl
 from assay.columns import as_column, level_text
 from assay.cost import Costs
 from assay.errors import UserError
-from assay.records import Record, Store
+from assay.records.store import Record, Store
 from assay.results import Expected, Results
 from assay.study import Cell, Plan
 

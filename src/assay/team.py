@@ -30,7 +30,7 @@ from torch import Tensor, distributed
 
 from assay.config import compose
 from assay.errors import ProcessLost, UserError
-from assay.records import write_atomically
+from assay.records.store import write_atomically
 from assay.system.lightning import ClusterEnvironment
 
 VARIABLE = "ASSAY_TEAM"
@@ -274,7 +274,7 @@ def follow(config: Mapping[str, Any], paper: str, outputs: Path) -> None:
     """Be a follower of one run, to its end or to where the first process stops it."""
     from assay import runner
     from assay.config import loading
-    from assay.records import Store
+    from assay.records.store import Store
 
     compose.load(paper if paper in loading.papers() else None)
     runner.follow(config, Store(paper, outputs))

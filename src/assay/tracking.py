@@ -29,8 +29,8 @@ import orjson
 
 from assay.config import compose
 from assay.errors import RunFailed, UserError
-from assay.provenance import digits_of
-from assay.records import Lock, Record, Store, write_atomically
+from assay.records.digest import digits_of
+from assay.records.store import Lock, Record, Store, write_atomically
 from assay.registry import KINDS
 from assay.system import places
 
@@ -402,8 +402,8 @@ def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
     if mode is None or _live_is_off:
         return None
     try:
-        from assay.codes import code_of
         from assay.live import LiveLogger
+        from assay.records.codes import code_of
 
         return LiveLogger(store, signature, code_of(config, store), config, mode)
     except UserError:
@@ -415,7 +415,7 @@ def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
 
 def _end(logger: Any, store: Store, signature: str) -> None:
     failed = sys.exc_info()[0] is not None
-    from assay.codes import holds
+    from assay.records.codes import holds
 
     record = None if failed else store.read(signature)
     done = record is not None and record.status == "done" and holds(record, logger.code)

@@ -21,7 +21,7 @@ from assay.config import compose
 from assay.data.base import Data
 from assay.errors import DataMissing
 from assay.module import Block, PaperModule
-from assay.records import Store
+from assay.records.store import Store
 from assay.registry import KINDS
 from assay.seeds import Seeds
 from assay.study import Plan, Run

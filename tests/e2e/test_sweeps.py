@@ -99,7 +99,7 @@ def test_a_damaged_record_is_found_out_and_its_run_repeated(checkout):
 
 
 def numbers(content: bytes) -> tuple:
-    from assay.records import decode
+    from assay.records.store import decode
 
     record = decode(content)
     return record.scalars, record.curves, record.units

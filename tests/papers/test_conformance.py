@@ -17,7 +17,7 @@ from assay import tryout
 from assay.claims import Exact
 from assay.config import compose, loading
 from assay.judging import problems
-from assay.records import Store
+from assay.records.store import Store
 from assay.reproduce import Session, judge_paper
 from assay.results import Results
 from assay.study import SCALES, Plan, Study

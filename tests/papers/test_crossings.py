@@ -9,7 +9,7 @@ import pytest
 from assay import runner, train
 from assay.config import compose, loading
 from assay.errors import UserError
-from assay.records import Store
+from assay.records.store import Store
 from assay.registry import KINDS, REQUIRED
 from assay.study import Study
 

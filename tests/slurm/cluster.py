@@ -154,7 +154,7 @@ def make_site(root: Path, cluster: Cluster) -> Site:
 
 def numbers(checkout: Checkout, paper: str = "walk_one") -> dict[str, tuple]:
     """What every record holds, by signature."""
-    from assay.records import decode
+    from assay.records.store import decode
 
     records = {name: decode(path.read_bytes()) for name, path in checkout.records(paper).items()}
     return {name: (r.status, r.scalars, r.curves, r.units) for name, r in records.items()}

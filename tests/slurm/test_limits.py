@@ -9,7 +9,7 @@ from checkout import wait_for
 from cluster import numbers
 from needed import missing
 
-from assay.records import decode
+from assay.records.store import decode
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from checkout import wait_for
 
-from assay.records import decode
+from assay.records.store import decode
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 import pytest
 
 from assay.cost import Costs
-from assay.records import Record
+from assay.records.store import Record
 
 
 def record(name, seconds=3600.0, device="cpu", **own):
@@ -40,7 +40,7 @@ def test_a_record_without_a_time_costs_nothing_known():
 def test_results_count_what_was_selected_from_and_what_failed(tmp_path):
     from types import SimpleNamespace
 
-    from assay.records import Store
+    from assay.records.store import Store
     from assay.tables import _add_others
 
     store, costs = Store("p", tmp_path), Costs()

@@ -107,7 +107,7 @@ def test_commands_work_where_the_locale_knows_no_utf_8(tmp_path):
 DIGESTS = """
 import sys
 from assay.reproduce import Session
-from assay.codes import code_of
+from assay.records.codes import code_of
 session = Session(sys.argv[1], "smoke")
 for signature, run in session.plan().runs.items():
     print(signature, code_of(run.config, session.store))

@@ -16,7 +16,7 @@ from assay.config import loading
 from assay.errors import UserError
 from assay.export import export
 from assay.judging import judge
-from assay.records import Record, Store
+from assay.records.store import Record, Store
 from assay.sources import Found
 
 CLAIMS, CHECKS = claims_and_checks()

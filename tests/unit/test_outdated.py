@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from assay import codes, foreground, outdated, provenance, runner
+from assay import foreground, outdated, runner
 from assay.cross import matrix
 from assay.finished import remember, still_finished
 from assay.outdated import arm_parts, code_of_parts, facts_of
+from assay.records import codes, digest
 from assay.reproduce import Session, write_report
 from assay.system import places
 from assay.tables import _facts, results_of
@@ -51,8 +52,8 @@ def test_tables_older_than_the_code_are_named_by_arm(published, monkeypatch):
     content = json.loads(published.read_text(encoding="utf-8"))
     ((name, arms),) = content["facts"]["codes"].items()
     (arm,) = arms
-    digest_of = provenance.digest_of
-    monkeypatch.setattr(provenance, "digest_of", lambda parts, *more: digest_of([]))
+    digest_of = digest.digest_of
+    monkeypatch.setattr(digest, "digest_of", lambda parts, *more: digest_of([]))
     assert outdated.outdated("p", "desk") == [(name, arm)]
     monkeypatch.undo()
     monkeypatch.setattr(places, "PAPERS", published.parents[3])
@@ -112,5 +113,5 @@ def test_a_run_over_several_processes_counts_what_they_do(session, monkeypatch):
     config = next(iter(session.plan().runs.values())).config
     spread = {**config, "trainer": {**config["trainer"], "devices": 2}}
     assert codes.own_code(spread) != codes.own_code(config)
-    alone = provenance.closure([("assay.team", "Team")])
-    assert len(alone) > len(provenance.closure([]))
+    alone = digest.closure([("assay.team", "Team")])
+    assert len(alone) > len(digest.closure([]))

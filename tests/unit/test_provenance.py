@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from assay import provenance
-from assay.provenance import code_digest, within
+from assay.records import digest as provenance
+from assay.records.digest import code_digest, within
 from assay.system import places
 
 FILES = {

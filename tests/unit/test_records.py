@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay import records
-from assay.codes import holds
 from assay.errors import UserError
-from assay.records import Corrupt, Lock, Record, Store, decode, encode
+from assay.records import store as records
+from assay.records.codes import holds
+from assay.records.store import Corrupt, Lock, Record, Store, decode, encode
 
 floats = st.floats(allow_nan=True, allow_infinity=True)
 

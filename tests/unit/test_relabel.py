@@ -10,11 +10,11 @@ import pytest
 from small_run import config_of
 
 from assay import relabel
-from assay.codes import combined, holds, under
 from assay.config import compose
 from assay.cross import matrix
 from assay.errors import UserError
-from assay.records import Record, Store
+from assay.records.codes import combined, holds, under
+from assay.records.store import Record, Store
 from assay.system import places
 
 OLD = """

@@ -9,7 +9,7 @@ from made_up import make_results
 from assay.claims import difference, scalar
 from assay.columns import RESERVED
 from assay.errors import UserError
-from assay.records import Record, Store
+from assay.records.store import Record, Store
 from assay.results import Results
 from assay.study import Cell, Plan
 from assay.tables import results_of

@@ -15,12 +15,12 @@ from small_run import config_of
 from assay import runner
 from assay.attest import compare
 from assay.classifier import ClassifierModule
-from assay.codes import holds
 from assay.config import compose
 from assay.data.base import Data, Split
 from assay.errors import UserError
 from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
-from assay.records import Store
+from assay.records.codes import holds
+from assay.records.store import Store
 from assay.registry import KINDS
 from assay.reproduce import Session
 from assay.run.build import build
@@ -325,7 +325,7 @@ def test_a_diverging_run_is_recorded_as_such(store):
 
 
 def test_a_full_disk_is_no_failure_of_the_run(store, monkeypatch):
-    from assay.records import StorageError
+    from assay.records.store import StorageError
 
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -11,7 +11,7 @@ from small_run import FIX
 
 from assay.config import compose
 from assay.errors import UserError
-from assay.records import Record
+from assay.records.store import Record
 from assay.reproduce import Session
 from assay.selection import Search, SeedRange, Select, Widen
 from assay.study import Study, make_plan
@@ -236,7 +236,7 @@ def test_widening_waits_for_all_candidates_and_is_decided_anew_by_each_plan():
 
 
 def write(store, run, score=None, kind=None):
-    from assay.codes import code_of
+    from assay.records.codes import code_of
 
     code = code_of(run.config, store)
     if kind is None:

@@ -16,7 +16,7 @@ from assay import runner, team
 from assay.attest import compare
 from assay.config import compose
 from assay.errors import UserError
-from assay.records import Store
+from assay.records.store import Store
 
 
 def spread_of(**more):

@@ -20,8 +20,8 @@ import pytest
 from assay import dashboards, runner, tracking
 from assay.config import compose, loading
 from assay.errors import RunFailed, UserError
-from assay.provenance import digits_of
-from assay.records import Record, Store
+from assay.records.digest import digits_of
+from assay.records.store import Record, Store
 from assay.study import Cell, Plan, Run
 
 wandb = pytest.importorskip("wandb")
@@ -498,7 +498,7 @@ def test_sync_leaves_out_what_was_streamed(tmp_path, monkeypatch):
 
 
 def test_two_syncs_of_one_paper_do_not_mix(tmp_path, monkeypatch):
-    from assay.records import Lock
+    from assay.records.store import Lock
 
     monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
     store = Store("p", tmp_path)

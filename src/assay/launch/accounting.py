@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from assay.launch import site
 from assay.launch.sweeps import Job, Sweep
-from assay.records import Store
+from assay.records.store import Store
 
 Unit = Literal["CPU-hours", "GPU-hours"]
 

@@ -31,7 +31,7 @@ from typing import Any, Literal
 import orjson
 
 from assay.errors import UserError
-from assay.records import Store, write_atomically
+from assay.records.store import Store, write_atomically
 from assay.registry import KINDS
 from assay.study import Run
 from assay.system.entry import prepared
@@ -267,7 +267,7 @@ class Pool:
             self.outcomes.append(self._mark_lost(run, code))
 
     def _mark_lost(self, run: Run, code: int | None) -> Outcome:
-        from assay.codes import code_of
+        from assay.records.codes import code_of
 
         killed = code == -signal.SIGKILL
         message = f"the worker died ({'killed, probably out of memory' if killed else f'exit code {code}'})"

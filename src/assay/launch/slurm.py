@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay.codes import code_of, holds
 from assay.errors import UserError
 from assay.launch import packing, profiles, site, snapshot, task
 from assay.launch.local import Outcome
 from assay.launch.profiles import Profile
 from assay.launch.sweeps import Job, Limits, Sweep, Wanted, guarded, record_mark
-from assay.records import Store
+from assay.records.codes import code_of, holds
+from assay.records.store import Store
 from assay.study import Run
 from assay.system import places
 from assay.system.entry import prepared

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import orjson
 
-from assay import provenance
-from assay.records import storage_error
+from assay.records import digest as provenance
+from assay.records.store import storage_error
 from assay.system import places
 
 TOPS = ("src/assay", "src/hydra_plugins", "papers", "conf", "slurm")

@@ -28,7 +28,7 @@ from typing import Any
 import orjson
 
 from assay.errors import UserError, unknown
-from assay.records import Lock, Store, storage_error, write_atomically
+from assay.records.store import Lock, Store, storage_error, write_atomically
 from assay.system import places
 
 

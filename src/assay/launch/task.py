@@ -178,7 +178,7 @@ class Task:
         return [worker.run.signature for worker in busy if not self._finished(sweep, worker.run.signature)]
 
     def _finished(self, sweep: Sweep, signature: str) -> bool:
-        from assay.codes import holds
+        from assay.records.codes import holds
 
         record = sweep.store.read(signature)
         return holds(record, sweep.job(self.job).runs[signature].code)
@@ -215,7 +215,7 @@ class Task:
         Sweep(Path(self.sweep)).note(self.job, self.index, **what)
 
     def _same_code(self, run: Any, store: Any) -> bool:
-        from assay.codes import code_of
+        from assay.records.codes import code_of
 
         try:
             return code_of(run.config, store) == run.code
@@ -269,7 +269,7 @@ def _runs(pid: int) -> bool:
 
 def _age() -> float:
     """Seconds since this process started."""
-    from assay.records import _process_start
+    from assay.records.store import _process_start
 
     ticks = _process_start(os.getpid())
     if ticks is None:

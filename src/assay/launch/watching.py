@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assay.codes import holds
 from assay.launch import site
 from assay.launch.slurm import Launcher
 from assay.launch.sweeps import Job, Sweep, record_mark
-from assay.records import Lock
+from assay.records.codes import holds
+from assay.records.store import Lock
 
 COLUMNS = ["run", "state", "scheduler", "task", "where", "reason"]
 NO_ANSWER = site.Word("NO ANSWER")

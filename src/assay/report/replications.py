@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from assay import verdicts as judged
 from assay.errors import UserError
 from assay.judging import claim_verdict, counting
-from assay.records import write_atomically
+from assay.records.store import write_atomically
 from assay.report import wording
 from assay.results import Results
 from assay.sources import committed_folder
@@ -152,7 +152,7 @@ def everything(folder: Path) -> list[Replication]:
 
 def of_here(verdicts: Mapping[str, Any]) -> Replication:
     """What this machine's runs came to, as the latest sweep of this machine."""
-    from assay import provenance
+    from assay.records import digest as provenance
 
     facts = {"machine": provenance.machine(), "versions": provenance.versions(), "last": str(datetime.date.max)}
     return of_sweep(facts, verdicts)

@@ -18,7 +18,7 @@ import torch
 
 from assay.data.base import Data
 from assay.module import Budget, PaperModule
-from assay.records import Store, input_folder
+from assay.records.store import Store, input_folder
 from assay.registry import KINDS
 from assay.seeds import Seeds
 

@@ -7,7 +7,7 @@ from assay.launch.profiles import Profile
 from assay.launch.site import Word
 from assay.launch.slurm import Launcher
 from assay.launch.sweeps import Sweep, folder_of_sweeps
-from assay.records import Record
+from assay.records.store import Record
 from assay.study import Run
 
 CODE = "c0de"

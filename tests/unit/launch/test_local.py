@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from assay import codes
 from assay.launch import local
 from assay.progress import Display
-from assay.records import Store
+from assay.records import codes
+from assay.records.store import Store
 from assay.study import Run
 from assay.system import places
 

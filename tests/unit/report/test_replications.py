@@ -141,7 +141,7 @@ def test_a_claim_on_which_machines_disagree_is_marked(folder):
 
 
 def test_this_machines_runs_are_held_against_the_committed_ones(folder, tmp_path, monkeypatch):
-    from assay import provenance
+    from assay.records import digest
 
     (folder.parents[1] / "claims.py").touch()
     fine = {row["id"]: ("reproduced", 1.0) for row in verdicts_with()["checks"] if "C1" in row["serves"]}
@@ -150,8 +150,8 @@ def test_this_machines_runs_are_held_against_the_committed_ones(folder, tmp_path
     write_json(tmp_path / "reports" / "made_up" / "desk" / "verdicts.json", local)
 
     def apart(cpu):
-        monkeypatch.setattr(provenance, "machine", lambda: {"cpu": cpu, "cores": 2})
-        monkeypatch.setattr(provenance, "versions", lambda: {"torch": "2.15.0"})
+        monkeypatch.setattr(digest, "machine", lambda: {"cpu": cpu, "cores": 2})
+        monkeypatch.setattr(digest, "versions", lambda: {"torch": "2.15.0"})
         (row,) = board.rows(
             catalogue=Catalogue({}, [Entry("made_up", "M")]), papers=places.PAPERS, reports=tmp_path / "reports"
         )

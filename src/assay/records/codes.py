@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from assay import provenance
 from assay.config import compose
-from assay.records import Record, Store
+from assay.records import digest
+from assay.records.store import Record, Store
 from assay.system import contents
 
 SPREAD = ("assay.team", "Team")
@@ -30,21 +30,21 @@ def code_of(config: Mapping[str, Any], store: Store) -> str:
 def own_code(config: Mapping[str, Any]) -> str:
     """The code digest of the parts that a run builds."""
     more = [SPREAD] if max(compose.processes(config["trainer"])) > 1 else []
-    return provenance.digest_of(compose.chosen_parts(config), *more)
+    return digest.digest_of(compose.chosen_parts(config), *more)
 
 
 def combined(own: str, needed: Iterable[Record | None]) -> str:
     """A run's digest together with those of the runs that it needs, under the rule of its own."""
-    rule = provenance.rule_of(own)
+    rule = digest.rule_of(own)
     codes = ["missing" if record is None else under(rule, record) for record in needed]
     if not codes:
         return own
-    return provenance.named(hashlib.sha256(" ".join([own, *codes]).encode()).hexdigest(), rule)
+    return digest.named(hashlib.sha256(" ".join([own, *codes]).encode()).hexdigest(), rule)
 
 
 def under(rule: int, record: Record) -> str:
     """A record's first digest by a rule; the one that it was made with if it has none."""
-    return next((code for code in (record.code, *record.also) if provenance.rule_of(code) == rule), record.code)
+    return next((code for code in (record.code, *record.also) if digest.rule_of(code) == rule), record.code)
 
 
 def holds(record: Record | None, code: str) -> bool:

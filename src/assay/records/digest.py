@@ -52,7 +52,7 @@ NOT_NUMERIC = (
     "assay.launch",
     "assay.system.lightning",  # imports Lightning faster, and nothing else
     "assay.system.places",
-    "assay.records",
+    "assay.records.store",
     "assay.registry",  # hands a part the values that the signature holds
     "assay.report",
 )
