@@ -11,8 +11,8 @@ from assay.config import compose
 from assay.judging import judge
 from assay.records.codes import code_of
 from assay.records.store import Record, Store, encode
-from assay.study import make_plan
-from assay.tables import results_of
+from assay.study.declared import make_plan
+from assay.study.tables import results_of
 from benchmarks.run import study
 
 

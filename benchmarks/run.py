@@ -121,7 +121,7 @@ def help_() -> dict[str, Any]:
 
 def study(runs: int) -> tuple[Any, dict[str, Any]]:
     """A made-up paper with that many runs, of the classifier."""
-    from assay.study import Study
+    from assay.study.declared import Study
 
     fix = {"module": "classifier", "data": "tabular_sklearn", "data.table": "digits", "model": "mlp",
            "loss": "cross_entropy", "budget.epochs": 1}  # fmt: skip
@@ -139,7 +139,7 @@ def study(runs: int) -> tuple[Any, dict[str, Any]]:
 def planning() -> dict[str, Any]:
     """Planning 10,000 runs, imports apart."""
     from assay.config import compose
-    from assay.study import make_plan
+    from assay.study.declared import make_plan
 
     compose.load("lion_k")
     seconds = timed(lambda: make_plan(study(10_000)[0], "desk", lambda signature, name: None))

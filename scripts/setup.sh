@@ -29,7 +29,7 @@ fi
 # Compile what every command imports, also where the user's Python is told to write no bytecode: without it each start
 # of a process takes several times as long, and a sweep's workers with it.
 env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c '
-import assay.reproduce, assay.train, assay.report.page, matplotlib.backends.backend_svg
+import assay.study.session, assay.train, assay.report.page, matplotlib.backends.backend_svg
 import polars, pytest, scipy.optimize, scipy.stats, sklearn.datasets, torch._dynamo, torchmetrics, wandb
 '
 touch "$venv/.ready"

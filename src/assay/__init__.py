@@ -27,7 +27,7 @@ def load(paper: str, scale: str = "desk", table: str = "runs") -> polars.DataFra
     from assay import sources
     from assay.config.loading import check_paper
     from assay.errors import unknown
-    from assay.study import SCALES
+    from assay.study.declared import SCALES
 
     check_paper(paper)
     if scale not in SCALES:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from assay.config import compose
 from assay.errors import UserError, unknown
 from assay.foreground import ADHOC
-from assay.study import Run
+from assay.study.declared import Run
 from assay.system import places
 from assay.system.entry import INTERRUPTED, last_word
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run_jobs(jobs: Sequence[Sequence[str]], kind: str, workers: int, profile: str) -> int:
     """Run the jobs of a multirun and print a table; 0, or 1 if a run failed, or 130 if interrupted."""
     from assay import train
-    from assay.reproduce import check_paper_is_sound
+    from assay.study.session import check_paper_is_sound
 
     if kind not in ("local", "slurm"):
         raise unknown("launcher", kind, ["local", "slurm"])

@@ -14,7 +14,7 @@ from typing import Any
 
 from assay.records.codes import code_of
 from assay.records.store import Record, Store
-from assay.reproduce import Session
+from assay.study.session import Session
 
 
 def attest(session: Session) -> list[dict[str, Any]]:

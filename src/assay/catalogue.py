@@ -9,7 +9,7 @@ from assay.config import loading
 from assay.config.compose import is_choice
 from assay.errors import unknown
 from assay.registry import KINDS, REQUIRED
-from assay.study import Study
+from assay.study.declared import Study
 
 
 def part_rows(kind: str | None = None) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from assay.errors import RunFailed, UserError
 from assay.system.entry import INTERRUPTED, last_word
 
 if TYPE_CHECKING:
-    from assay.reproduce import Session
+    from assay.study.session import Session
 
 app = typer.Typer(
     help="Reproduces machine-learning papers and says, claim by claim, what held up.",
@@ -116,8 +116,8 @@ def _session(
     keep_stale: bool = False,
 ) -> Session:
     from assay.config.loading import check_paper
-    from assay.reproduce import Session
-    from assay.study import SCALES
+    from assay.study.declared import SCALES
+    from assay.study.session import Session
 
     check_paper(paper)
     if scale not in SCALES:
@@ -204,7 +204,7 @@ def reproduce(
         raise UserError(f"--minutes {minutes:g}: expected a number of minutes above zero")
     from assay.finished import still_finished
     from assay.relabel import relabel_and_say
-    from assay.reproduce import check_paper_is_sound
+    from assay.study.session import check_paper_is_sound
 
     if dry_run:
         check_paper_is_sound(paper)
@@ -257,7 +257,7 @@ class Limit:
 def _dry_run(session: Session, workers: int) -> None:
     from assay.launch.local import default_workers
     from assay.progress import clock
-    from assay.reproduce import cost, estimate
+    from assay.study.session import cost, estimate
 
     plan = session.plan()
     states = session.states(plan)
@@ -334,7 +334,7 @@ def _look_on(session: Session, run: Callable[[Session], Any], limit: Limit, size
         size: workers on this machine; None on a cluster, where a look's minutes are not known.
     """
     from assay.progress import clock
-    from assay.reproduce import estimate, write_report
+    from assay.study.session import estimate, write_report
 
     console = _console()
     whole = dataclasses.replace(session, experiments=(), seeds=None, more=())
@@ -360,7 +360,7 @@ def _look_on(session: Session, run: Callable[[Session], Any], limit: Limit, size
 
 def _further(whole: Session, verdicts: Mapping[str, Any]) -> Session | None:
     """The session of what undecided checks ask for; None if nothing is asked for."""
-    from assay.reproduce import next_looks
+    from assay.study.session import next_looks
 
     more = next_looks(verdicts)
     names = list(dict.fromkeys(one.experiment for one in more))
@@ -384,7 +384,7 @@ def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
     from assay.housekeeping import fetch_needed
     from assay.launch.local import APART, Pool, needs_spawn
     from assay.progress import Display, clock
-    from assay.reproduce import estimate, sweep
+    from assay.study.session import estimate, sweep
     from assay.system import places
 
     console = _console()
@@ -447,7 +447,7 @@ def _conclude(
     lines = []
     if failed:
         where = swept.plan.where()
-        from assay.reproduce import cell_name
+        from assay.study.session import cell_name
 
         names = "; ".join(f"{signature} ({cell_name(where[signature][0])})" for signature, _ in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
@@ -467,7 +467,7 @@ def _conclude(
 def _tell_next_look(further: Session, verdicts: Mapping[str, Any]) -> None:
     """Say what is undecided, and what another look would cost."""
     from assay.progress import clock
-    from assay.reproduce import estimate
+    from assay.study.session import estimate
 
     plan = further.plan()
     core, _ = estimate(further, plan, further.states(plan))
@@ -543,7 +543,7 @@ def cross(
     assay cross data=fashion_mnist data.train=10000 data.val=2000 model.hidden=[64] schedule=constant,cosine
     """
     from assay.cross import SLUG, matrix
-    from assay.reproduce import Session
+    from assay.study.session import Session
 
     if seeds < 1:
         raise UserError(f"--seeds {seeds}: expected one or more")
@@ -568,7 +568,7 @@ def run(
     assay run 3fa9c1 --debug         open the debugger where it fails
     assay run 3fa9c1 --show          its configuration
     """
-    from assay.reproduce import find_run, train_command
+    from assay.study.session import find_run, train_command
 
     slug, _, found = find_run(signature, paper)
     assert found is not None
@@ -628,7 +628,7 @@ def status(
     session = _session(paper, scale)
     plan = session.plan()
     states = session.states(plan)
-    from assay.reproduce import cell_name, running
+    from assay.study.session import cell_name, running
 
     busy = set(running(session, plan))
     if runs:
@@ -779,7 +779,7 @@ def report(
     """
     from assay.judging import errors
     from assay.report.terminal import print_verdicts
-    from assay.reproduce import check_paper_is_sound, write_report
+    from assay.study.session import check_paper_is_sound, write_report
 
     session = _session(paper, scale)
     check_paper_is_sound(paper)

@@ -16,8 +16,8 @@ from assay.errors import UserError
 from assay.outdated import outdated
 from assay.report.board import COMMITTED, SCALES
 from assay.report.replications import FILE
-from assay.reproduce import Session, command_of, draw, judge_paper, write_json
 from assay.results import Results
+from assay.study.session import Session, command_of, draw, judge_paper, write_json
 from assay.system import places
 
 

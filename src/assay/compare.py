@@ -32,7 +32,7 @@ from assay.config import loading
 from assay.errors import UserError, unknown
 from assay.results import KEYS, Results
 from assay.sources import Found
-from assay.study import SCALES
+from assay.study.declared import SCALES
 from assay.verdicts import behind, nameless
 
 State = Literal["same", "rounding", "noise", "unknown", "perhaps", "beyond", "only A", "only B"]

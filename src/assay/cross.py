@@ -12,7 +12,7 @@ from assay import train
 from assay.config import compose
 from assay.errors import UserError
 from assay.registry import KINDS
-from assay.study import Study
+from assay.study.declared import Study
 
 SLUG = "cross"
 DEFAULTS: dict[str, Any] = {

@@ -24,7 +24,7 @@ from assay.errors import UserError, unknown
 from assay.report import wording
 from assay.results import KEYS, Results
 from assay.sources import Found
-from assay.tables import frame
+from assay.study.tables import frame
 from assay.verdicts import behind, counts, group_of, level
 
 FORMATS = ("parquet", "csv")

@@ -17,7 +17,7 @@ from assay.records.store import write_atomically
 from assay.system import contents, places
 
 if TYPE_CHECKING:
-    from assay.reproduce import Session
+    from assay.study.session import Session
 
 
 def remember(session: Session, signatures: Iterable[str]) -> None:

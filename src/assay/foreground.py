@@ -9,7 +9,7 @@ from typing import Any
 
 from assay.config import compose
 from assay.records.store import Store
-from assay.reproduce import train_command
+from assay.study.session import train_command
 from assay.system.entry import INTERRUPTED, last_word, prepared
 
 ADHOC = "adhoc"

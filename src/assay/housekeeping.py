@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.records.store import Lock, Store
-from assay.study import Run
+from assay.study.declared import Run
 from assay.system import places
 
 OLD = 3600.0

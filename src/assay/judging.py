@@ -22,7 +22,7 @@ from assay.measures import ANY, Read
 from assay.results import Expected, Results, at_levels
 
 if TYPE_CHECKING:
-    from assay.study import Declared, Study
+    from assay.study.declared import Declared, Study
 
 SCHEMA = 2
 """Of `verdicts.json`: 2 has looks, gates and the canonical form of checks."""
@@ -554,7 +554,7 @@ RUN_COLUMNS = ("seed", "arm", "experiment", "signature", "registered")
 
 def problems(claims: Sequence[Claim], checks: Sequence[Check], study: Study) -> list[str]:
     """What is wrong with a paper's claims and checks, one line each: names that are not there, circles, doubles."""
-    from assay.study import declared
+    from assay.study.declared import declared
 
     found = [*_twice("claim", [claim.id for claim in claims]), *_twice("check", [check.id for check in checks])]
     known, by_id, held = {claim.id for claim in claims}, {check.id: check for check in checks}, declared(study)

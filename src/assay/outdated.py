@@ -17,7 +17,7 @@ from assay.errors import UserError
 from assay.records import digest
 from assay.registry import KINDS
 from assay.sources import committed_folder
-from assay.study import Plan
+from assay.study.declared import Plan
 
 Arms = dict[str, dict[str, Any]]
 """Something by experiment and arm."""

@@ -11,9 +11,9 @@ import polars as pl
 from assay.errors import UserError
 from assay.judging import cpu_minutes, errors
 from assay.outdated import facts_of
-from assay.reproduce import Session, check_paper_is_sound, judge_paper, write_json
 from assay.results import Results
 from assay.sources import committed, committed_folder
+from assay.study.session import Session, check_paper_is_sound, judge_paper, write_json
 from assay.system import places
 
 MOST_BYTES = 1_000_000

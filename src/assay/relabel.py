@@ -31,7 +31,7 @@ from assay.records.codes import combined, under
 from assay.records.digest import RULE, rule_of
 from assay.records.store import Record, Store, write_atomically
 from assay.sources import committed_folder
-from assay.study import Study, make_plan
+from assay.study.declared import Study, make_plan
 
 Asked = tuple[str, tuple[str, ...]]
 """A paper and parts of a run, as "kind=name"."""

@@ -63,7 +63,7 @@ def local(paper: str, scale: str, outputs: Path | None = None) -> Results | None
 
     Records of another folder count whatever code made them, for they were copied to be looked at.
     """
-    from assay.reproduce import Session
+    from assay.study.session import Session
 
     if not has_records(paper, outputs):
         return None
@@ -87,7 +87,7 @@ def nearest(paper: str, scale: str) -> Results:
 
 def judged(results: Results) -> Found:
     """Results with the verdicts of the claims as they are in this checkout."""
-    from assay.reproduce import judge_paper
+    from assay.study.session import judge_paper
 
     return Found(results.paper, results.scale, results, judge_paper(results.paper, results))
 

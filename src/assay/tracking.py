@@ -181,7 +181,7 @@ class Whereabouts:
         return self.known.get(key, [])
 
     def _plan(self, scale: str) -> None:
-        from assay.reproduce import Session
+        from assay.study.session import Session
 
         began = time.monotonic()
         # A study that does not compose any more has nothing to say about old records.
@@ -232,7 +232,7 @@ def _place_key(config: Mapping[str, Any]) -> str:
 
 def _scales(paper: str) -> list[str]:
     from assay.config.loading import papers
-    from assay.study import SCALES
+    from assay.study.declared import SCALES
 
     return list(SCALES) if paper in papers() else []
 

@@ -23,7 +23,7 @@ if __name__ == "__main__":
 from assay.config import compose
 from assay.errors import UserError, unknown
 from assay.registry import KINDS
-from assay.study import SCALES, Study, adhoc_layers
+from assay.study.declared import SCALES, Study, adhoc_layers
 
 SELECTORS = ("paper", "experiment", "arm", "scale", "seed")
 HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name", "hydra.verbose")
@@ -223,7 +223,7 @@ def _launch(words: list[str]) -> None:
 def run_and_tell(config: dict[str, Any], paper: str | None) -> None:
     """Do one run in the foreground, show how it goes, what came out and how to repeat it."""
     from assay.foreground import run_here
-    from assay.reproduce import check_paper_is_sound
+    from assay.study.session import check_paper_is_sound
 
     if paper is not None:
         check_paper_is_sound(paper)

@@ -24,7 +24,7 @@ from assay.module import Block, PaperModule
 from assay.records.store import Store
 from assay.registry import KINDS
 from assay.seeds import Seeds
-from assay.study import Plan, Run
+from assay.study.declared import Plan, Run
 from assay.system.lightning import pl
 
 SAMPLES = 16

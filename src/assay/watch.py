@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from assay.report import terminal, wording
-from assay.reproduce import Session, draw, judge_paper, run_details, running, write_json
+from assay.study.session import Session, draw, judge_paper, run_details, running, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console

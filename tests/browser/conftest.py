@@ -21,7 +21,7 @@ from needed import missing
 from assay.judging import judge
 from assay.report import board, page
 from assay.report.catalogue import Catalogue, Entry
-from assay.reproduce import write_json
+from assay.study.session import write_json
 
 PAPER = Entry("made_up", "A made-up paper", "optim", "A. Author, B. Author", 2023, "ICLR 2024", "2310.05898")
 BOOKS = Catalogue(

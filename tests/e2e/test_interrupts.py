@@ -119,7 +119,7 @@ def group(number: int) -> bool:
         ("typer", 0),  # the command's own imports
         ("numpy", 0),  # in the middle of torch's
         ("assay.config.compose:load", 0),
-        ("assay.study:make_plan", 0),
+        ("assay.study.declared:make_plan", 0),
         ("assay.launch.local:Pool._start", 0),
         (CLOSE, 2),
         ("assay.judging:judge", 2),
@@ -132,7 +132,7 @@ def test_at_any_moment_of_a_sweep(checkout, moment, done):
     assert len(checkout.records("walk_one")) == done
 
 
-@pytest.mark.parametrize("moments", [(DONE, LISTEN), (DONE, CLOSE), (DONE, "assay.study:make_plan")])
+@pytest.mark.parametrize("moments", [(DONE, LISTEN), (DONE, CLOSE), (DONE, "assay.study.declared:make_plan")])
 def test_twice_while_a_sweep_shuts_down(checkout, moments):
     interrupted(checkout, NAPS, *moments)
     before = {name: path.stat().st_mtime_ns for name, path in checkout.records("walk_one").items()}

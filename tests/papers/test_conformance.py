@@ -18,11 +18,11 @@ from assay.claims import Exact
 from assay.config import compose, loading
 from assay.judging import problems
 from assay.records.store import Store
-from assay.reproduce import Session, judge_paper
 from assay.results import Results
-from assay.study import SCALES, Plan, Study
+from assay.study.declared import SCALES, Plan, Study
+from assay.study.session import Session, judge_paper
+from assay.study.tables import results_of
 from assay.system import places
-from assay.tables import results_of
 
 PAPERS = loading.papers()
 CARDS = places.ROOT.parent / "shared" / "papers"
@@ -98,7 +98,7 @@ def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
             record = runner.execute(run.config, session.store, hooks)
             assert record.status == "done", record.failure["traceback"]
     assert not plan.blocked
-    from assay.reproduce import write_report
+    from assay.study.session import write_report
 
     verdicts = write_report(session, strict=False)
     for check in verdicts["checks"]:

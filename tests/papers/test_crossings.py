@@ -11,7 +11,7 @@ from assay.config import compose, loading
 from assay.errors import UserError
 from assay.records.store import Store
 from assay.registry import KINDS, REQUIRED
-from assay.study import Study
+from assay.study.declared import Study
 
 SAMPLE = 2
 

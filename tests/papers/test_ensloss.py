@@ -14,7 +14,7 @@ from assay.module import Budget
 from assay.registry import KINDS
 from assay.results import Results
 from assay.seeds import Seeds
-from assay.study import Study, make_plan
+from assay.study.declared import Study, make_plan
 from papers.ensloss import claims, exact
 from papers.ensloss.data import ReluSum, excess_risk, probability
 from papers.ensloss.module import EnsClassifier

@@ -14,7 +14,7 @@ import torch
 from assay import runner
 from assay.config import loading
 from assay.registry import KINDS
-from assay.reproduce import Session
+from assay.study.session import Session
 
 TOLERANCE = {"32": 5e-3, "64": 1e-6}
 """Relative to the larger of one and the number, after a smoke run's steps."""

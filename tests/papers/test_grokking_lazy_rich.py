@@ -25,7 +25,7 @@ from assay.registry import KINDS
 from assay.results import Results
 from assay.schedules import Constant, Cosine
 from assay.seeds import Seeds
-from assay.study import Study
+from assay.study.declared import Study
 from papers.grokking_lazy_rich import claims
 from papers.grokking_lazy_rich.data import MEAN_SQUARE, QuadraticTarget, Teacher
 from papers.grokking_lazy_rich.module import (

@@ -17,7 +17,7 @@ from assay.module import Budget
 from assay.registry import KINDS
 from assay.results import Results
 from assay.seeds import Seeds
-from assay.study import Study, make_plan
+from assay.study.declared import Study, make_plan
 from papers.ldr import claims, exact, figures
 from papers.ldr.module import LDRClassifier
 

@@ -14,12 +14,12 @@ from assay.bandits.tsallis_inf import probabilities
 from assay.errors import UserError
 from assay.module import Budget
 from assay.report.figures import MissingData, collect
-from assay.reproduce import Session
 from assay.results import Results
 from assay.seeds import Seeds
 from assay.solvers.pcg import ssor_pcg
 from assay.solvers.problems import poisson2d
 from assay.solvers.sor import jacobi_radius, optimal_omega, sor
+from assay.study.session import Session
 from papers.learning_to_relax import claims, exact, figures
 from papers.learning_to_relax.bounds import Bounds, Surrogate, defect_matrix
 from papers.learning_to_relax.data import BETA, SHIFTS, ShiftedPoisson

@@ -21,7 +21,7 @@ from assay.results import Results
 from assay.run.build import build
 from assay.schedules import Constant, Cosine
 from assay.seeds import Seeds
-from assay.study import Study
+from assay.study.declared import Study
 from papers.lion_k import claims, exact, figures
 from papers.lion_k.module import LionFlow, LionLanguage, LionNet, LionOnLogistic, LionOnQuadratics
 from papers.lion_k.problems import Composite, Flow, Logistic, Quadratics, minimum_in_box

@@ -2,8 +2,8 @@
 
 import pytest
 
-from assay.cost import Costs
 from assay.records.store import Record
+from assay.study.cost import Costs
 
 
 def record(name, seconds=3600.0, device="cpu", **own):
@@ -41,7 +41,7 @@ def test_results_count_what_was_selected_from_and_what_failed(tmp_path):
     from types import SimpleNamespace
 
     from assay.records.store import Store
-    from assay.tables import _add_others
+    from assay.study.tables import _add_others
 
     store, costs = Store("p", tmp_path), Costs()
     for name in ("tried", "broken", "stale", "evaluated"):
@@ -67,7 +67,7 @@ def test_what_a_scheduler_held_is_shown_only_where_it_said_so(monkeypatch):
     from made_up import make_results
 
     from assay.launch import accounting, sweeps
-    from assay.reproduce import _with_accounting
+    from assay.study.session import _with_accounting
 
     results, plan = make_results(), SimpleNamespace(cells=[])
     monkeypatch.setattr(sweeps, "all_sweeps", list)

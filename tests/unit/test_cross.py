@@ -8,7 +8,7 @@ from assay import runner
 from assay.cross import SLUG, matrix
 from assay.errors import UserError
 from assay.registry import KINDS
-from assay.reproduce import Session, write_report
+from assay.study.session import Session, write_report
 
 SMALL = ("data.table=iris", "model.hidden=[4]", "budget.epochs=2")
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 import pytest
 from made_up import claims_and_checks, make_results
 
-from assay import dashboards, reproduce, sources, tracking
+from assay import dashboards, sources, tracking
 from assay.config import loading
 from assay.dashboards import build, report, send, spec, workspace, write
 from assay.errors import RunFailed, UserError
 from assay.judging import judge
 from assay.report import style, wording
 from assay.sources import Found
+from assay.study import session
 
 CLAIMS, CHECKS = claims_and_checks()
 
@@ -32,7 +33,7 @@ def found():
 def papers(found, monkeypatch):
     """Two papers with the same results, and one without any."""
     monkeypatch.setattr(loading, "papers", lambda: ["made_up", "lion_k", "empty"])
-    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, results: found.verdicts)
+    monkeypatch.setattr(session, "judge_paper", lambda paper, results: found.verdicts)
     monkeypatch.setattr(sources, "committed", lambda paper, scale: None)
     monkeypatch.setattr(sources, "local", lambda paper, scale: of(found, paper) if paper != "empty" else None)
 

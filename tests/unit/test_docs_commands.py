@@ -12,7 +12,7 @@ import typer
 from assay import train
 from assay.cli import app
 from assay.config import loading
-from assay.study import SCALES, Study
+from assay.study.declared import SCALES, Study
 from assay.system import places
 
 PAGES = [

@@ -106,7 +106,7 @@ def test_commands_work_where_the_locale_knows_no_utf_8(tmp_path):
 
 DIGESTS = """
 import sys
-from assay.reproduce import Session
+from assay.study.session import Session
 from assay.records.codes import code_of
 session = Session(sys.argv[1], "smoke")
 for signature, run in session.plan().runs.items():

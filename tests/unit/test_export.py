@@ -11,13 +11,14 @@ from made_up import claims_and_checks, make_results, rules
 from scipy import stats
 
 from assay import export as module
-from assay import reproduce, sources
+from assay import sources
 from assay.config import loading
 from assay.errors import UserError
 from assay.export import export
 from assay.judging import judge
 from assay.records.store import Record, Store
 from assay.sources import Found
+from assay.study import session
 
 CLAIMS, CHECKS = claims_and_checks()
 
@@ -38,7 +39,7 @@ def results(monkeypatch):
     Module.CLAIMS, Module.CHECKS = CLAIMS, CHECKS
     monkeypatch.setattr(loading, "papers", lambda: ["made_up", "empty"])
     monkeypatch.setattr(loading, "paper_module", lambda slug, name: Module)
-    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, found: judge(found, CLAIMS, CHECKS))
+    monkeypatch.setattr(session, "judge_paper", lambda paper, found: judge(found, CLAIMS, CHECKS))
     monkeypatch.setattr(sources, "local", lambda paper, scale: results if paper == "made_up" else None)
     monkeypatch.setattr(sources, "committed", lambda paper, scale: None)
     loading.load_shared()  # a configuration is cut down to the groups that are registered
@@ -200,7 +201,7 @@ def test_every_verdict_can_be_made_again_from_the_files_alone(results, tmp_path,
     claims, checks = registered()
     more = make_results(seeds=range(1, 11))
     monkeypatch.setattr(sources, "local", lambda paper, scale: more if paper == "made_up" else None)
-    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, found: judge(found, claims, checks))
+    monkeypatch.setattr(session, "judge_paper", lambda paper, found: judge(found, claims, checks))
     monkeypatch.setattr(results_module(), "CHECKS", checks)
     export(["made_up"], "desk", tmp_path, "csv")
     again = Again(tmp_path)
@@ -222,7 +223,7 @@ def test_the_units_of_the_look_that_decided_are_marked_and_groups_that_a_gate_le
     claims, checks = rules()
     more = make_results(seeds=range(1, 11))
     monkeypatch.setattr(sources, "local", lambda paper, scale: more if paper == "made_up" else None)
-    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, found: judge(found, claims, checks))
+    monkeypatch.setattr(session, "judge_paper", lambda paper, found: judge(found, claims, checks))
     monkeypatch.setattr(results_module(), "CHECKS", checks)
     export(["made_up"], "desk", tmp_path, "parquet")
     values, rows = read(tmp_path, "values", "parquet"), read(tmp_path, "checks", "parquet")

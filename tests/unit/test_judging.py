@@ -37,7 +37,7 @@ from assay.claims import (
 from assay.judging import claim_verdict, errors, judge, over_seeds, problems, registered_units
 from assay.measures import Read, Value, function
 from assay.results import Expected, Results
-from assay.study import Study
+from assay.study.declared import Study
 
 ACCURACY = scalar("box", "test/accuracy")
 LOSS = scalar("box", "test/loss")

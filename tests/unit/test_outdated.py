@@ -12,9 +12,9 @@ from assay.cross import matrix
 from assay.finished import remember, still_finished
 from assay.outdated import arm_parts, code_of_parts, facts_of
 from assay.records import codes, digest
-from assay.reproduce import Session, write_report
+from assay.study.session import Session, write_report
+from assay.study.tables import _facts, results_of
 from assay.system import places
-from assay.tables import _facts, results_of
 
 SMALL = ("data.table=iris", "model.hidden=[4]", "budget.epochs=1", "loss=cross_entropy", "optimizer=sgd,lion_k")
 

@@ -6,7 +6,7 @@ import pytest
 
 from assay.launch.local import Pool, Worker
 from assay.progress import Display
-from assay.study import Run
+from assay.study.declared import Run
 
 
 @pytest.fixture

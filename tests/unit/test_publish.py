@@ -8,10 +8,11 @@ import shutil
 
 import pytest
 
-from assay import publish, reproduce
+from assay import publish
 from assay.errors import UserError
 from assay.publish import publish_again
-from assay.reproduce import Session
+from assay.study import session as reproduce
+from assay.study.session import Session
 from assay.system import places
 
 PAPER = "mfac"

@@ -11,8 +11,8 @@ from assay.columns import RESERVED
 from assay.errors import UserError
 from assay.records.store import Record, Store
 from assay.results import Results
-from assay.study import Cell, Plan
-from assay.tables import results_of
+from assay.study.declared import Cell, Plan
+from assay.study.tables import results_of
 
 
 def gathered(tmp_path, *cells, units=(), scalars=None):

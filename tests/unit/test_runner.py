@@ -22,8 +22,8 @@ from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
 from assay.records.codes import holds
 from assay.records.store import Store
 from assay.registry import KINDS
-from assay.reproduce import Session
 from assay.run.build import build
+from assay.study.session import Session
 from assay.system import places
 
 

@@ -12,10 +12,10 @@ from small_run import FIX
 from assay.config import compose
 from assay.errors import UserError
 from assay.records.store import Record
-from assay.reproduce import Session
-from assay.selection import Search, SeedRange, Select, Widen
-from assay.study import Study, make_plan
-from assay.tables import results_of
+from assay.study.declared import Study, make_plan
+from assay.study.selection import Search, SeedRange, Select, Widen
+from assay.study.session import Session
+from assay.study.tables import results_of
 
 BASE = {key: value for key, value in FIX.items() if key not in ("optimizer", "schedule")} | {"optimizer": "sgd"}
 
@@ -284,7 +284,8 @@ def test_what_says_nothing_of_the_candidate_keeps_the_selection_waiting(session,
 
 
 def test_runs_that_diverge_lose_and_the_sweep_is_complete(tmp_path):
-    from assay import reproduce, runner
+    from assay import runner
+    from assay.study import session as reproduce
 
     found = study([{"over": {"optimizer.lr": [1e30, 0.1]}, "by": "val/accuracy"}], fix={**BASE, "budget.epochs": 1})
     session = Session("made_up", "desk", made=found, outputs=tmp_path)
@@ -321,7 +322,8 @@ def test_an_evaluation_that_diverges_is_a_failure(session):
 
 
 def test_a_selection_without_a_winner_ends_the_sweep_with_a_line(session, monkeypatch):
-    from assay import cli, publish, reproduce
+    from assay import cli, publish
+    from assay.study import session as reproduce
 
     for rate in RATES["optimizer.lr"]:
         write(session.store, of_rate(session, rate), kind="nan")

@@ -7,12 +7,13 @@ import subprocess
 import pytest
 from made_up import FIGURES, claims_and_checks, make_results
 
-from assay import committed, reproduce, sources
+from assay import committed, sources
 from assay.errors import UserError
 from assay.judging import judge
 from assay.report import board
 from assay.report import figures as drawing
-from assay.reproduce import Session, write_json
+from assay.study import session
+from assay.study.session import Session, write_json
 from assay.system import places
 
 
@@ -26,7 +27,7 @@ def checkout(tmp_path, monkeypatch):
     root = tmp_path / "checkout"
     monkeypatch.setattr(places, "ROOT", root)
     monkeypatch.setattr(places, "PAPERS", root / "papers")
-    monkeypatch.setattr(reproduce, "judge_paper", lambda paper, results: verdicts_of(results))
+    monkeypatch.setattr(session, "judge_paper", lambda paper, results: verdicts_of(results))
     monkeypatch.setattr(committed, "judge_paper", lambda paper, results: verdicts_of(results))
     publish(root, make_results(seeds=range(1, 6)))
     git(root, "init", "-q")

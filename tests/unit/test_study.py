@@ -6,7 +6,7 @@ import pytest
 from small_run import FIX
 
 from assay.errors import UserError
-from assay.study import More, SeedRange, Study, declared, make_plan
+from assay.study.declared import More, SeedRange, Study, declared, make_plan
 
 
 def study(**experiments):

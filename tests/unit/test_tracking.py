@@ -22,7 +22,7 @@ from assay.config import compose, loading
 from assay.errors import RunFailed, UserError
 from assay.records.digest import digits_of
 from assay.records.store import Record, Store
-from assay.study import Cell, Plan, Run
+from assay.study.declared import Cell, Plan, Run
 
 wandb = pytest.importorskip("wandb")
 

@@ -8,8 +8,8 @@ import torch
 
 from assay import cli, tryout
 from assay.registry import KINDS
-from assay.reproduce import Session
-from assay.study import Run
+from assay.study.declared import Run
+from assay.study.session import Session
 
 
 @pytest.fixture(scope="module")

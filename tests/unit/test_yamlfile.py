@@ -8,7 +8,7 @@ from assay.config import yamlfile
 from assay.errors import UserError
 from assay.launch import profiles
 from assay.report import catalogue
-from assay.study import Study
+from assay.study.declared import Study
 from assay.system import places
 
 

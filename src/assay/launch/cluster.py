@@ -10,8 +10,8 @@ from assay.launch import packing, profiles, site
 from assay.launch.profiles import Profile
 from assay.launch.slurm import Launcher, check, submit_follower
 from assay.launch.sweeps import Sweep, folder_of_sweeps, identify
-from assay.reproduce import Session, Swept, precedents, sweep, write_report
-from assay.study import More, Run
+from assay.study.declared import More, Run
+from assay.study.session import Session, Swept, precedents, sweep, write_report
 
 
 def attach(session: Session, profile_name: str, profile: Profile) -> Sweep:

@@ -33,7 +33,7 @@ import orjson
 from assay.errors import UserError
 from assay.records.store import Store, write_atomically
 from assay.registry import KINDS
-from assay.study import Run
+from assay.study.declared import Run
 from assay.system.entry import prepared
 
 HELD_AGAIN = 0.5

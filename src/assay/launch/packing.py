@@ -11,7 +11,7 @@ from assay.errors import UserError
 from assay.launch.local import alone
 from assay.launch.profiles import Needs, Profile
 from assay.launch.sweeps import Limits
-from assay.study import Run
+from assay.study.declared import Run
 
 START_UP = 60.0
 """Seconds of work below which a task is not worth its start."""

@@ -23,7 +23,7 @@ from assay.launch.profiles import Profile
 from assay.launch.sweeps import Job, Limits, Sweep, Wanted, guarded, record_mark
 from assay.records.codes import code_of, holds
 from assay.records.store import Store
-from assay.study import Run
+from assay.study.declared import Run
 from assay.system import places
 from assay.system.entry import prepared
 

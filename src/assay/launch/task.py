@@ -60,7 +60,7 @@ class Task:
         """Do the runs; exits with a code that tells the truth."""
         from assay.config import compose
         from assay.launch.local import APART, Pool, needs_spawn
-        from assay.study import Run
+        from assay.study.declared import Run
 
         sweep = Sweep(Path(self.sweep))
         job, store = sweep.job(self.job), sweep.store

@@ -8,7 +8,7 @@ from assay.launch.site import Word
 from assay.launch.slurm import Launcher
 from assay.launch.sweeps import Sweep, folder_of_sweeps
 from assay.records.store import Record
-from assay.study import Run
+from assay.study.declared import Run
 
 CODE = "c0de"
 

@@ -12,7 +12,7 @@ from assay.launch import local
 from assay.progress import Display
 from assay.records import codes
 from assay.records.store import Store
-from assay.study import Run
+from assay.study.declared import Run
 from assay.system import places
 
 
@@ -152,7 +152,7 @@ from pathlib import Path
 import polars as pl
 
 from assay.launch.local import Pool
-from assay.reproduce import Session
+from assay.study.session import Session
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from assay.launch.packing import chunks, limits_of, pack
 from assay.launch.profiles import Needs, Profile
-from assay.study import Run
+from assay.study.declared import Run
 
 
 def run(name, device="cpu", threads=1, module="net"):

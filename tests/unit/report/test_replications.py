@@ -10,7 +10,7 @@ from assay.errors import UserError
 from assay.judging import judge
 from assay.report import board, replications
 from assay.report.catalogue import Catalogue, Entry
-from assay.reproduce import write_json
+from assay.study.session import write_json
 from assay.system import places
 
 FACTS = {"commits": ["c0ffee"], "versions": {"torch": "2.15.0"}, "last": "2026-11-25T10:00:00Z"}

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from assay.columns import check_name, level_text, same
 from assay.errors import UserError, unknown
-from assay.selection import numbers
+from assay.study.selection import numbers
 
 if TYPE_CHECKING:
-    from assay.study import Experiment, Study
+    from assay.study.declared import Experiment, Study
 
 
 def check(study: Study, where: str) -> None:

@@ -21,8 +21,8 @@ from assay import tracking
 from assay.config import compose
 from assay.errors import UserError
 from assay.records.store import Lock, Record, Store, write_atomically
-from assay.selection import SeedRange
-from assay.study import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
+from assay.study.declared import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
+from assay.study.selection import SeedRange
 from assay.system import places
 
 State = Literal["done", "stale", "failed", "missing", "blocked"]
@@ -175,7 +175,7 @@ class Session:
 
     def results(self, plan: Plan | None = None) -> Any:
         """The tables that checks and figures read."""
-        from assay.tables import results_of
+        from assay.study.tables import results_of
 
         plan = plan or self.whole()
         return results_of(plan, self.store, self.states(plan))

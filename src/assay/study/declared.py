@@ -23,9 +23,9 @@ from assay.columns import as_column, same
 from assay.config import compose, yamlfile
 from assay.config.loading import check_paper
 from assay.errors import UserError, unknown
-from assay.selection import Search, SeedRange, Select, Strict
+from assay.study.selection import Search, SeedRange, Select, Strict
+from assay.study.wellformed import check
 from assay.system import places
-from assay.wellformed import check
 
 SCALES = ("smoke", "desk", "paper")
 Scale = Literal["smoke", "desk", "paper"]

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 
 from assay.columns import as_column, level_text
-from assay.cost import Costs
 from assay.errors import UserError
 from assay.records.store import Record, Store
 from assay.results import Expected, Results
-from assay.study import Cell, Plan
+from assay.study.cost import Costs
+from assay.study.declared import Cell, Plan
 
 
 def results_of(plan: Plan, store: Store, states: Mapping[str, str]) -> Results:
