@@ -50,8 +50,8 @@ def step() -> dict[str, Any]:
     import torch
     from torch import nn
 
-    from assay import runner
     from assay.config import compose
+    from assay.run import execute
     from assay.run.build import build
 
     torch.set_num_threads(1)
@@ -91,7 +91,7 @@ def step() -> dict[str, Any]:
         module.budget = type(module.budget)(steps=steps, batch=64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            runner.make_trainer(compose.assemble(choices, values, 1), []).fit(module)
+            execute.make_trainer(compose.assemble(choices, values, 1), []).fit(module)
 
     bare(50), ours(50)
     rounds: list[tuple[float, float]] = []

@@ -66,7 +66,7 @@ def _locally(paper: str, runs: list[Run], workers: int, smoke: bool) -> tuple[li
     spawn = any(needs_spawn(run.config["trainer"]["device"]) for run in runs)
     apart = 0.0 if smoke else APART
     pool = Pool(paper, places.outputs(), size, spawn=spawn, report=display, apart=apart)
-    from assay import runner  # noqa: F401  (imported once, before the fork)
+    from assay.run import execute  # noqa: F401  (imported once, before the fork)
 
     try:
         with display.showing():

@@ -52,7 +52,7 @@ def attest(session: Session) -> list[dict[str, Any]]:
 
 def rerun(store: Store, record: Record) -> Record:
     """The same run once more, beside the store."""
-    from assay import runner
+    from assay.run import execute
 
     with tempfile.TemporaryDirectory() as folder:
         beside = Store(store.paper, Path(folder))
@@ -62,7 +62,7 @@ def rerun(store: Store, record: Record) -> Record:
             beside.write(needed)
             for file in needed.artefacts.values():
                 beside.keep_artefact(store.artefact(file).read_bytes())
-        again = runner.execute(record.config, beside)
+        again = execute.execute(record.config, beside)
         assert again is not None
         return again
 

@@ -404,7 +404,7 @@ def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
 
     def launch(runs: Sequence[Any]) -> Any:
         fetch_needed(runs)
-        from assay import runner  # noqa: F401  (imported once, before the workers are forked)
+        from assay.run import execute  # noqa: F401  (imported once, before the workers are forked)
 
         display.next_wave()
         return pool.run(runs)
@@ -740,7 +740,7 @@ def tryout(
     """
     import tempfile
 
-    from assay.tryout import full_steps, workloads
+    from assay.run.tryout import full_steps, workloads
 
     if steps < 1 or seconds <= 0:
         raise UserError(f"--steps {steps} --seconds {seconds}: expected positive numbers")

@@ -28,7 +28,7 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from assay import runner
+    from assay.run import execute
     from assay.tracking import live_logger
 
     console = Console(stderr=False, highlight=False)
@@ -47,15 +47,15 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
         bars = Progress(*columns, console=console, transient=True, disable=not sys.stdout.isatty())
         with prepared(stop.set), bars as bar:
             task = bar.add_task("running", total=None)
-            hooks = runner.Hooks(
+            hooks = execute.Hooks(
                 should_stop=stop.is_set,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
                 interactive=True,
             )
             with live_logger(store, signature, config) as logger:
                 hooks.logger = logger
-                record = runner.execute(config, store, hooks, again=again, debug=debug)
-    except runner.Interrupted as interrupted:
+                record = execute.execute(config, store, hooks, again=again, debug=debug)
+    except execute.Interrupted as interrupted:
         last_word(f"{interrupted}; a checkpoint is kept, the same command goes on from it")
         return INTERRUPTED
     if record is None:

@@ -38,7 +38,7 @@ from assay.seeds import Seeds
 from assay.system.lightning import pl
 
 if TYPE_CHECKING:
-    from assay.team import Team
+    from assay.run.team import Team
 
 
 class Diverged(ArithmeticError):

@@ -149,9 +149,9 @@ def test_twice_while_a_sweep_shuts_down(checkout, moments):
     [
         ("assay.config.compose",),
         ("hydra.core.config_store",),
-        ("assay.runner:build",),
-        ("assay.runner:_AtBlockEnds.on_train_batch_end",),  # the only block: it is done all the same
-        ("assay.runner:build", "assay.runner:_AtBlockEnds.on_train_batch_end"),
+        ("assay.run.execute:build",),
+        ("assay.run.execute:_AtBlockEnds.on_train_batch_end",),  # the only block: it is done all the same
+        ("assay.run.execute:build", "assay.run.execute:_AtBlockEnds.on_train_batch_end"),
         ("assay.foreground:train_command",),
     ],
 )

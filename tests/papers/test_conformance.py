@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from judgements import differences
 
-from assay import tryout
 from assay.claims import Exact
 from assay.config import compose, loading
 from assay.judging import problems
 from assay.records.store import Store
 from assay.results import Results
+from assay.run import tryout
 from assay.study.declared import SCALES, Plan, Study
 from assay.study.session import Session, judge_paper
 from assay.study.tables import results_of
@@ -81,7 +81,7 @@ def test_every_numbered_check_of_the_card_is_there(paper):
 @pytest.mark.slow
 def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
     """The whole smoke scale in this process, exact checks judged; each module once more, interrupted at a block end."""
-    from assay import runner
+    from assay.run import execute
 
     monkeypatch.setenv("ASSAY_REPORTS", str(tmp_path / "reports"))
     session = Session(paper, "smoke", outputs=tmp_path / "outputs")
@@ -94,8 +94,8 @@ def test_smoke_runs_judges_and_draws(paper, tmp_path, monkeypatch):
             break
         for run in todo:
             tried.add(run.signature)
-            hooks = runner.Hooks(should_stop=functools.partial(several.add, run.signature))
-            record = runner.execute(run.config, session.store, hooks)
+            hooks = execute.Hooks(should_stop=functools.partial(several.add, run.signature))
+            record = execute.execute(run.config, session.store, hooks)
             assert record.status == "done", record.failure["traceback"]
     assert not plan.blocked
     from assay.study.session import write_report
@@ -127,8 +127,8 @@ def exact_checks_hold(paper, results):
 
 def resumed_equals_straight(runs, store, folder):
     """One run of every module among runs of several blocks, stopped after the first and gone on with: equal to the bit."""
-    from assay import runner
     from assay.attest import compare
+    from assay.run import execute
 
     seen: set[str] = set()
     beside = Store(store.paper, folder)
@@ -142,9 +142,9 @@ def resumed_equals_straight(runs, store, folder):
             beside.write(store.read(needed))
             for file in store.read(needed).artefacts.values():
                 beside.keep_artefact(store.artefact(file).read_bytes())
-        with pytest.raises(runner.Interrupted):
-            runner.execute(run.config, beside, runner.Hooks(should_stop=lambda: True))
-        again = runner.execute(run.config, beside)
+        with pytest.raises(execute.Interrupted):
+            execute.execute(run.config, beside, execute.Hooks(should_stop=lambda: True))
+        again = execute.execute(run.config, beside)
         assert compare(straight, again) == "", name
 
 

@@ -6,11 +6,12 @@ import random
 
 import pytest
 
-from assay import runner, train
+from assay import train
 from assay.config import compose, loading
 from assay.errors import UserError
 from assay.records.store import Store
 from assay.registry import KINDS, REQUIRED
+from assay.run import execute
 from assay.study.declared import Study
 
 SAMPLE = 2
@@ -45,7 +46,7 @@ def runs(paper, experiment, kind, name, store):
     assert config[kind]["name"] == name
     config["budget"] = {**config["budget"], "steps": 3, "epochs": None}
     try:
-        record = runner.execute(config, store, runner.Hooks(interactive=True))
+        record = execute.execute(config, store, execute.Hooks(interactive=True))
     except UserError as declined:
         assert "\n" not in str(declined)
         return False
@@ -64,5 +65,5 @@ def test_the_one_from_the_documentation(tmp_path):
     }
     _, config = train.resolve([*words.items()])
     assert config["optimizer"]["kappa"]["name"] == "l1"
-    assert runner.execute(config, Store("grokking_lazy_rich", tmp_path)).status == "done"
+    assert execute.execute(config, Store("grokking_lazy_rich", tmp_path)).status == "done"
     assert compose.signature(config)

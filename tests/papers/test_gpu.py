@@ -11,9 +11,9 @@ import math
 import pytest
 import torch
 
-from assay import runner
 from assay.config import loading
 from assay.registry import KINDS
+from assay.run import execute
 from assay.study.session import Session
 
 TOLERANCE = {"32": 5e-3, "64": 1e-6}
@@ -33,7 +33,7 @@ def runs_of(paper, outputs, overrides):
     while todo := session.todo(plan := session.plan(), session.states(plan), tried):
         for run in todo:
             tried.add(run.signature)
-            record = runner.execute(run.config, session.store)
+            record = execute.execute(run.config, session.store)
             assert record.status == "done", record.failure["traceback"]
     return [(cell, session.store.read(cell.signature)) for cell in plan.cells]
 

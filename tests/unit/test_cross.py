@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from assay import runner
 from assay.cross import SLUG, matrix
 from assay.errors import UserError
 from assay.registry import KINDS
+from assay.run import execute
 from assay.study.session import Session, write_report
 
 SMALL = ("data.table=iris", "model.hidden=[4]", "budget.epochs=2")
@@ -22,7 +22,7 @@ def test_a_matrix_runs_and_has_a_page(tmp_path, monkeypatch):
     assert len(plan.runs) == 8
     assert len(cells) == 4
     for run in plan.runs.values():
-        assert runner.execute(run.config, session.store).status == "done"
+        assert execute.execute(run.config, session.store).status == "done"
     write_report(session, strict=False)
     page = (session.report_folder / "index.html").read_text(encoding="utf-8")
     assert "ldr_kl" in page

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from assay import foreground, outdated, runner
+from assay import foreground, outdated
 from assay.cross import matrix
 from assay.finished import remember, still_finished
 from assay.outdated import arm_parts, code_of_parts, facts_of
 from assay.records import codes, digest
+from assay.run import execute
 from assay.study.session import Session, write_report
 from assay.study.tables import _facts, results_of
 from assay.system import places
@@ -65,7 +66,7 @@ def test_tables_older_than_the_code_are_named_by_arm(published, monkeypatch):
 
 def test_tables_that_do_not_say_are_older(session, published):
     for run in session.plan().runs.values():
-        runner.execute(run.config, session.store)
+        execute.execute(run.config, session.store)
     plan = session.plan()
     results_of(plan, session.store, session.states(plan)).save(published.parent)
     ((name, arms),) = arm_parts(plan).items()
@@ -87,7 +88,7 @@ def test_every_version_and_what_is_not_known_are_stated():
 
 def test_a_finished_sweep_is_not_finished_once_its_data_have_changed(session, monkeypatch):
     for run in session.plan().runs.values():
-        runner.execute(run.config, session.store)
+        execute.execute(run.config, session.store)
     plan = session.plan()
     write_report(session, plan)
     remember(session, plan.runs)
@@ -113,5 +114,5 @@ def test_a_run_over_several_processes_counts_what_they_do(session, monkeypatch):
     config = next(iter(session.plan().runs.values())).config
     spread = {**config, "trainer": {**config["trainer"], "devices": 2}}
     assert codes.own_code(spread) != codes.own_code(config)
-    alone = digest.closure([("assay.team", "Team")])
+    alone = digest.closure([("assay.run.team", "Team")])
     assert len(alone) > len(digest.closure([]))

@@ -224,7 +224,7 @@ def test_the_real_core_is_declared_and_short():
     alone = provenance.closure([])
     assert len(alone) < 30 and all(provenance.module_source(name) for name in provenance.CORE)
     assert provenance.module_source("assay.run.build").definitions.keys() >= {"build", "move_data"}
-    assert not any(provenance.within("assay.team", provenance.NOT_NUMERIC) for _ in [0])
+    assert not any(provenance.within("assay.run.team", provenance.NOT_NUMERIC) for _ in [0])
 
 
 def test_a_part_may_move(tree):

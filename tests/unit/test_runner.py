@@ -12,7 +12,6 @@ import pytest
 import torch
 from small_run import config_of
 
-from assay import runner
 from assay.attest import compare
 from assay.classifier import ClassifierModule
 from assay.config import compose
@@ -22,6 +21,7 @@ from assay.module import Diverged, PaperModule, even_steps, log_steps, modules
 from assay.records.codes import holds
 from assay.records.store import Store
 from assay.registry import KINDS
+from assay.run import execute
 from assay.run.build import build
 from assay.study.session import Session
 from assay.system import places
@@ -38,9 +38,9 @@ def store(tmp_path):
 
 
 def test_the_same_run_gives_the_same_bits(store, tmp_path):
-    one = runner.execute(config_of(), store)
+    one = execute.execute(config_of(), store)
     torch.rand(5)  # the state of the global generators must not matter
-    two = runner.execute(config_of(), Store("p", tmp_path / "again"))
+    two = execute.execute(config_of(), Store("p", tmp_path / "again"))
     assert one.status == two.status == "done"
     assert compare(one, two) == ""
     assert len(one.curves["train/loss"]["value"]) > 3
@@ -52,7 +52,9 @@ def test_signals_are_those_of_whoever_runs_it(store):
 
     before, seen = signal.signal(signal.SIGTERM, mine), set()
     try:
-        runner.execute(config_of(), store, runner.Hooks(progress=lambda *_: seen.add(signal.getsignal(signal.SIGTERM))))
+        execute.execute(
+            config_of(), store, execute.Hooks(progress=lambda *_: seen.add(signal.getsignal(signal.SIGTERM)))
+        )
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == {mine}
@@ -61,23 +63,23 @@ def test_signals_are_those_of_whoever_runs_it(store):
 def test_steps_load_no_library(store, monkeypatch):
     loaded, load = [], ctypes.CDLL.__init__
     monkeypatch.setattr(ctypes.CDLL, "__init__", lambda *words, **more: (loaded.append(words), load(*words, **more))[1])
-    record = runner.execute(config_of(optimizer="adam"), store)
+    record = execute.execute(config_of(optimizer="adam"), store)
     assert record.curves["train/loss"]["step"][-1] > 100 and len(loaded) < 20
 
 
 def test_interrupted_at_any_block_it_ends_with_the_numbers_of_a_straight_run(store, tmp_path):
-    straight = runner.execute(config_of(), store)
+    straight = execute.execute(config_of(), store)
     module = build(config_of())
     ends = [block.stop for block in module.blocks()]
     assert len(ends) > 20
     for end in ends[:-1:4]:
         beside = Store("p", tmp_path / f"at{end}")
         seen = []
-        hooks = runner.Hooks(should_stop=lambda seen=seen, end=end: bool(seen) and seen[-1] >= end)
+        hooks = execute.Hooks(should_stop=lambda seen=seen, end=end: bool(seen) and seen[-1] >= end)
         hooks.progress = lambda done, total, seen=seen: seen.append(done)
-        with pytest.raises(runner.Interrupted, match=f"after step {end} of"):
-            runner.execute(config_of(), beside, hooks)
-        resumed = runner.execute(config_of(), beside)
+        with pytest.raises(execute.Interrupted, match=f"after step {end} of"):
+            execute.execute(config_of(), beside, hooks)
+        resumed = execute.execute(config_of(), beside)
         assert compare(straight, resumed) == "", end
 
 
@@ -89,32 +91,32 @@ def test_an_interrupted_run_has_the_dropout_of_a_straight_one(store, tmp_path, m
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")
     config = config_of(**DROPOUT, trainer__device=device)
-    straight = runner.execute(config, store)
+    straight = execute.execute(config, store)
     assert straight.status == "done", straight.failure
-    other = runner.execute(config_of(**{**DROPOUT, "model__dropout": 0.0}, trainer__device=device), store)
+    other = execute.execute(config_of(**{**DROPOUT, "model__dropout": 0.0}, trainer__device=device), store)
     assert compare(straight, other), "nothing was dropped"
     monkeypatch.setattr(ClassifierModule, "block_steps", 1)
-    in_blocks_of_50, straight = straight, runner.execute(config, Store("p", tmp_path / "steps"))
+    in_blocks_of_50, straight = straight, execute.execute(config, Store("p", tmp_path / "steps"))
     assert straight.scalars == in_blocks_of_50.scalars
     for end in (1, 2, 7, 20, 35):
         beside = Store("p", tmp_path / f"at{end}")
         seen = []
-        hooks = runner.Hooks(should_stop=lambda seen=seen, end=end: seen[-1] >= end)
+        hooks = execute.Hooks(should_stop=lambda seen=seen, end=end: seen[-1] >= end)
         hooks.progress = lambda done, total, seen=seen: seen.append(done)
-        with pytest.raises(runner.Interrupted, match=f"after step {end} of"):
-            runner.execute(config, beside, hooks)
+        with pytest.raises(execute.Interrupted, match=f"after step {end} of"):
+            execute.execute(config, beside, hooks)
         # Another process, with generators of its own.
         torch.manual_seed(end)
         np.random.seed(end)  # noqa: NPY002
-        resumed = runner.execute(config, beside)
+        resumed = execute.execute(config, beside)
         assert compare(straight, resumed) == "", end
 
 
 def test_what_others_draw_meanwhile_changes_nothing(store, tmp_path):
     config = config_of(**DROPOUT)
-    straight = runner.execute(config, store)
-    hooks = runner.Hooks(progress=lambda done, total: (torch.rand(3), np.random.rand(3)))  # noqa: NPY002
-    assert compare(straight, runner.execute(config, Store("p", tmp_path / "disturbed"), hooks)) == ""
+    straight = execute.execute(config, store)
+    hooks = execute.Hooks(progress=lambda done, total: (torch.rand(3), np.random.rand(3)))  # noqa: NPY002
+    assert compare(straight, execute.execute(config, Store("p", tmp_path / "disturbed"), hooks)) == ""
 
 
 @modules.register("draws")
@@ -143,15 +145,15 @@ class Draws(PaperModule):
 
 def test_every_global_generator_goes_on_where_it_was(store, tmp_path):
     config = compose.assemble({"module": "draws"}, {"budget.steps": 8}, 1)
-    straight = runner.execute(config, store)
+    straight = execute.execute(config, store)
     for end in (2, 4, 6):
         beside = Store("p", tmp_path / f"at{end}")
         seen = []
-        hooks = runner.Hooks(should_stop=lambda seen=seen, end=end: seen[-1] >= end)
+        hooks = execute.Hooks(should_stop=lambda seen=seen, end=end: seen[-1] >= end)
         hooks.progress = lambda done, total, seen=seen: seen.append(done)
-        with pytest.raises(runner.Interrupted):
-            runner.execute(config, beside, hooks)
-        assert compare(straight, runner.execute(config, beside)) == "", end
+        with pytest.raises(execute.Interrupted):
+            execute.execute(config, beside, hooks)
+        assert compare(straight, execute.execute(config, beside)) == "", end
 
 
 @pytest.fixture
@@ -197,16 +199,16 @@ SUMS = {"module": "sums", "data": "numbers"}
 
 def test_other_data_are_another_run(store, table):
     config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
-    first = runner.execute(config, store)
+    first = execute.execute(config, store)
     assert first.scalars["sum"] == 6 and list(first.data) == ["$DATA/numbers.csv"]
     session = Session("p", outputs=store.folder.parent, made=object())
     assert session.state(config, store.read(first.signature)) == "done"
-    hooks = runner.Hooks()
-    runner.execute(config, store, hooks)
+    hooks = execute.Hooks()
+    execute.execute(config, store, hooks)
     assert not hooks.computed
     table.write_text("1\n2\n4\n", encoding="utf-8")
     assert session.state(config, store.read(first.signature)) == "stale"
-    again = runner.execute(config, store, hooks)
+    again = execute.execute(config, store, hooks)
     assert hooks.computed and again.scalars["sum"] == 7 and again.signature == first.signature
     assert session.state(config, store.read(first.signature)) == "done"
     table.unlink()  # downloads need not be there to plan
@@ -215,7 +217,7 @@ def test_other_data_are_another_run(store, table):
 
 def test_an_old_record_that_names_no_files_is_taken_as_it_is(store, table):
     config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
-    record = runner.execute(config, store)
+    record = execute.execute(config, store)
     store.write(replace(record, data=None))
     table.write_text("1\n2\n4\n", encoding="utf-8")
     assert holds(store.read(record.signature), record.code)
@@ -223,24 +225,26 @@ def test_an_old_record_that_names_no_files_is_taken_as_it_is(store, table):
 
 def test_a_checkpoint_of_other_data_is_not_used(store, table):
     config = compose.assemble(SUMS, {"budget.steps": 3}, 1)
-    with pytest.raises(runner.Interrupted):
-        runner.execute(config, store, runner.Hooks(should_stop=lambda: True))
+    with pytest.raises(execute.Interrupted):
+        execute.execute(config, store, execute.Hooks(should_stop=lambda: True))
     table.write_text("10\n20\n30\n", encoding="utf-8")
-    assert runner.execute(config, store).scalars["sum"] == 60
+    assert execute.execute(config, store).scalars["sum"] == 60
 
 
 def test_files_inside_packages_and_needed_artefacts(store):
-    assert list(runner.execute(config_of(budget__epochs=1), store).data) == ["$PACKAGES/sklearn/datasets/data/iris.csv"]
+    assert list(execute.execute(config_of(budget__epochs=1), store).data) == [
+        "$PACKAGES/sklearn/datasets/data/iris.csv"
+    ]
 
 
 def test_a_damaged_checkpoint_is_passed_over(store):
     straight_steps = []
 
     def interrupt(after):
-        hooks = runner.Hooks(should_stop=lambda: len(straight_steps) >= after, checkpoint_seconds=0.0)
+        hooks = execute.Hooks(should_stop=lambda: len(straight_steps) >= after, checkpoint_seconds=0.0)
         hooks.progress = lambda done, total: straight_steps.append(done)
-        with pytest.raises(runner.Interrupted):
-            runner.execute(config_of(), store, hooks)
+        with pytest.raises(execute.Interrupted):
+            execute.execute(config_of(), store, hooks)
 
     interrupt(6)
     folder = store.run_folder(compose.signature(config_of()))
@@ -248,8 +252,8 @@ def test_a_damaged_checkpoint_is_passed_over(store):
     newest.write_bytes(newest.read_bytes()[:-100])
     straight_steps.clear()
     first = []
-    hooks = runner.Hooks(progress=lambda done, total: first.append(done))
-    record = runner.execute(config_of(), store, hooks)
+    hooks = execute.Hooks(progress=lambda done, total: first.append(done))
+    record = execute.execute(config_of(), store, hooks)
     assert record.status == "done"
     assert first[0] > int(older.stem.split("-")[1])
     assert first[0] <= int(newest.stem.split("-")[1])
@@ -257,12 +261,12 @@ def test_a_damaged_checkpoint_is_passed_over(store):
 
 
 def test_a_checkpoint_of_other_code_is_not_used(store, monkeypatch):
-    hooks = runner.Hooks(should_stop=lambda: True)
-    with pytest.raises(runner.Interrupted):
-        runner.execute(config_of(), store, hooks)
-    monkeypatch.setattr(runner, "code_of", lambda config, store: "other")
+    hooks = execute.Hooks(should_stop=lambda: True)
+    with pytest.raises(execute.Interrupted):
+        execute.execute(config_of(), store, hooks)
+    monkeypatch.setattr(execute, "code_of", lambda config, store: "other")
     first = []
-    runner.execute(config_of(), store, runner.Hooks(progress=lambda done, total: first.append(done)))
+    execute.execute(config_of(), store, execute.Hooks(progress=lambda done, total: first.append(done)))
     assert first[0] == next(build(config_of()).blocks()).stop
 
 
@@ -270,17 +274,17 @@ def test_checkpoints_hold_no_code(store):
     module = build(config_of())
     for block in list(module.blocks())[:2]:
         module.training_step(block, 0)
-    runner._Checkpoints(store.folder, "s", "c", {}).save(module)
-    state = runner._Checkpoints(store.folder, "s", "c", {}).newest()  # loads with weights_only
+    execute._Checkpoints(store.folder, "s", "c", {}).save(module)
+    state = execute._Checkpoints(store.folder, "s", "c", {}).newest()  # loads with weights_only
     assert state["steps_done"] == module.steps_done
 
 
 def test_a_finished_run_is_found_and_not_done_again(store):
-    first = runner.execute(config_of(), store)
-    hooks = runner.Hooks()
-    assert runner.execute(config_of(), store, hooks).provenance == first.provenance
+    first = execute.execute(config_of(), store)
+    hooks = execute.Hooks()
+    assert execute.execute(config_of(), store, hooks).provenance == first.provenance
     assert not hooks.computed
-    assert runner.execute(config_of(), store, hooks, again=True).provenance["seconds"] > 0
+    assert execute.execute(config_of(), store, hooks, again=True).provenance["seconds"] > 0
     assert hooks.computed
 
 
@@ -289,17 +293,17 @@ def test_a_record_tells_no_machine(store):
     import socket
     from pathlib import Path
 
-    runner.execute(config_of(), store)
+    execute.execute(config_of(), store)
     text = store.path(compose.signature(config_of())).read_text(encoding="utf-8")
     for secret in (socket.gethostname(), str(Path.home()) + "/", f'"{getpass.getuser()}"'):
         assert secret not in text
 
 
 def test_a_former_owner_may_not_write(store, monkeypatch):
-    real = runner.Lock.owned
-    monkeypatch.setattr(runner.Lock, "owned", lambda self: False)
-    runner.execute(config_of(), store)
-    monkeypatch.setattr(runner.Lock, "owned", real)
+    real = execute.Lock.owned
+    monkeypatch.setattr(execute.Lock, "owned", lambda self: False)
+    execute.execute(config_of(), store)
+    monkeypatch.setattr(execute.Lock, "owned", real)
     assert store.read(compose.signature(config_of())) is None
 
 
@@ -315,11 +319,11 @@ def test_a_former_owner_may_not_write(store, monkeypatch):
     ],
 )
 def test_failure_classes(error, kind):
-    assert runner.failure_class(error) == kind
+    assert execute.failure_class(error) == kind
 
 
 def test_a_diverging_run_is_recorded_as_such(store):
-    record = runner.execute(config_of(optimizer="sgd", optimizer__lr=1e12, loss="squared"), store)
+    record = execute.execute(config_of(optimizer="sgd", optimizer__lr=1e12, loss="squared"), store)
     assert (record.status, record.failure["class"]) == ("failed", "nan")
     assert "Traceback" in record.failure["traceback"]
 
@@ -330,9 +334,9 @@ def test_a_full_disk_is_no_failure_of_the_run(store, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runner.PaperModule, "take_measurement", full)
+    monkeypatch.setattr(execute.PaperModule, "take_measurement", full)
     with pytest.raises(StorageError, match="no space left"):
-        runner.execute(config_of(), store)
+        execute.execute(config_of(), store)
     assert store.read(compose.signature(config_of())) is None
 
 
@@ -389,5 +393,5 @@ def test_no_installed_package_adds_callbacks_of_its_own(monkeypatch):
     """Lightning asks for entry points at every Trainer: slow, and a run would depend on what is installed beside it."""
     asked = []
     monkeypatch.setattr("lightning_fabric.utilities.registry.entry_points", lambda **group: asked.append(group) or [])
-    runner.make_trainer(config_of(), [])
+    execute.make_trainer(config_of(), [])
     assert asked == []

@@ -284,7 +284,7 @@ def test_what_says_nothing_of_the_candidate_keeps_the_selection_waiting(session,
 
 
 def test_runs_that_diverge_lose_and_the_sweep_is_complete(tmp_path):
-    from assay import runner
+    from assay.run import execute
     from assay.study import session as reproduce
 
     found = study([{"over": {"optimizer.lr": [1e30, 0.1]}, "by": "val/accuracy"}], fix={**BASE, "budget.epochs": 1})
@@ -293,7 +293,7 @@ def test_runs_that_diverge_lose_and_the_sweep_is_complete(tmp_path):
 
     def launch(runs):
         for run in runs:
-            done.append(runner.execute(run.config, session.store))
+            done.append(execute.execute(run.config, session.store))
             yield SimpleNamespace(signature=run.signature, state=done[-1].status, message="")
 
     swept = reproduce.sweep(session, launch)

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from assay import dashboards, runner, tracking
+from assay import dashboards, tracking
 from assay.config import compose, loading
 from assay.errors import RunFailed, UserError
 from assay.records.digest import digits_of
 from assay.records.store import Record, Store
+from assay.run import execute
 from assay.study.declared import Cell, Plan, Run
 
 wandb = pytest.importorskip("wandb")
@@ -131,7 +132,7 @@ def train(store: Store, config, **hooks) -> Record | None:
     store.prepare()
     signature = compose.signature(config)
     with tracking.live_logger(store, signature, config) as logger:
-        return runner.execute(config, store, runner.Hooks(logger=logger, **hooks))
+        return execute.execute(config, store, execute.Hooks(logger=logger, **hooks))
 
 
 def made_up(store: Store, number: int, code: str = "c0dec0dec0de") -> Record:
@@ -188,7 +189,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_leaves_a_whole_history(tmp_path, m
     monkeypatch.setenv("WANDB_MODE", "offline")
     store, config = Store("p", tmp_path), config_of()
     asked = iter([False] * 6 + [True])
-    with pytest.raises(runner.Interrupted):
+    with pytest.raises(execute.Interrupted):
         train(store, config, should_stop=lambda: next(asked))
     time.sleep(1.1)  # W&B names folders by the second
     record = train(store, config)

@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 
-from assay import cli, tryout
+from assay import cli
 from assay.registry import KINDS
+from assay.run import tryout
 from assay.study.declared import Run
 from assay.study.session import Session
 

@@ -337,8 +337,8 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster's warning; the parent deals with it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WORKER_SIGNALS)
     forget_cluster()
-    from assay import runner
     from assay.config import compose
+    from assay.run import execute
 
     compose.load(paper)
     store = Store(paper, outputs)
@@ -366,7 +366,7 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
             return
         signature, config = message
         began = time.monotonic()
-        outcome = _one(runner, store, signature, config, runner.Hooks(should_stop=orphaned, progress=progress))
+        outcome = _one(execute, store, signature, config, execute.Hooks(should_stop=orphaned, progress=progress))
         with contextlib.suppress(OSError):
             pipe.send((signature, *outcome, time.monotonic() - began))
         if stop["asked"]:

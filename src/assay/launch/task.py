@@ -9,7 +9,7 @@ Signals have one owner, submitit. On USR2 (the site's warning before a limit, or
 stop in the same way, and the task waits for what Slurm has in mind.
 
 A run over several processes is a task of its own. Slurm starts the task once for each of them: the first one is the
-task as ever, the others follow it (see `assay.team`).
+task as ever, the others follow it (see `assay.run.team`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Task:
         sweep = Sweep(Path(self.sweep))
         job, store = sweep.job(self.job), sweep.store
         if job.limits.spread:
-            from assay.team import VARIABLE
+            from assay.run.team import VARIABLE
 
             place = _place(job.limits, sweep)
             os.environ[VARIABLE] = place.written()
@@ -76,7 +76,7 @@ class Task:
         wanted = {signature: job.runs[signature] for signature in job.tasks[self.index]}
         paper = store.paper
         self._note(begin=os.environ.get("SLURM_RESTART_COUNT", "0"))
-        from assay import runner  # noqa: F401  (imported once, before the fork, and before the sources are looked at)
+        from assay.run import execute  # noqa: F401  (imported once, before the fork, and before the sources are looked at)
 
         compose.load(paper)
         runs: list[Run] = []
@@ -102,7 +102,7 @@ class Task:
     def _follow(self, sweep: Sweep) -> None:
         """Do a spread run's steps beside its first process, from which everyone else hears how it ends."""
         from assay.launch.local import forget_cluster
-        from assay.team import follow
+        from assay.run.team import follow
 
         job, store = sweep.job(self.job), sweep.store
         (signature,) = job.tasks[self.index]
@@ -241,7 +241,7 @@ def _from_elsewhere() -> list[str]:
 
 def _place(limits: Any, sweep: Sweep) -> Any:
     """Which of a spread run's processes this is, in the scheduler's words. The batch node is the first one's."""
-    from assay.team import Place
+    from assay.run.team import Place
 
     attempt = f"{os.environ['SLURM_JOB_ID']}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
     return Place(

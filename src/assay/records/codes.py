@@ -16,7 +16,7 @@ from assay.records import digest
 from assay.records.store import Record, Store
 from assay.system import contents
 
-SPREAD = ("assay.team", "Team")
+SPREAD = ("assay.run.team", "Team")
 """What a run over several processes uses besides."""
 
 

@@ -1,1 +1,1 @@
-"""One run: how it is built, and (in time) how it is done, recorded and spread over devices."""
+"""One run: how it is built, done, recorded and spread over processes."""

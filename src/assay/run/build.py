@@ -2,7 +2,7 @@
 
 Everything that runs is built here, and what is done here decides a run's numbers: which generators are seeded by what,
 in which order parts are made, where data and networks are. So this file is part of every run's code digest, and holds
-nothing else. The processes of a run on several devices (`assay.team`) are not among it: they count where a run is
+nothing else. The processes of a run on several devices (`assay.run.team`) are not among it: they count where a run is
 spread over some.
 """
 
@@ -23,7 +23,7 @@ from assay.registry import KINDS
 from assay.seeds import Seeds
 
 if TYPE_CHECKING:
-    from assay.team import Team
+    from assay.run.team import Team
 
 
 def build(

@@ -260,7 +260,7 @@ def _followers(place: Place, config: Mapping[str, Any], paper: str, outputs: Pat
 def _start(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -> subprocess.Popen[bytes]:
     """A follower on this machine; it gets its run through its standard input and ends with its team."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "assay.team"],
+        [sys.executable, "-m", "assay.run.team"],
         stdin=subprocess.PIPE,
         env={**os.environ, VARIABLE: place.written()},
     )
@@ -272,12 +272,12 @@ def _start(place: Place, config: Mapping[str, Any], paper: str, outputs: Path) -
 
 def follow(config: Mapping[str, Any], paper: str, outputs: Path) -> None:
     """Be a follower of one run, to its end or to where the first process stops it."""
-    from assay import runner
     from assay.config import loading
     from assay.records.store import Store
+    from assay.run import execute
 
     compose.load(paper if paper in loading.papers() else None)
-    runner.follow(config, Store(paper, outputs))
+    execute.follow(config, Store(paper, outputs))
 
 
 def main() -> None:

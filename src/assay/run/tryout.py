@@ -89,10 +89,10 @@ def one_step(config: Mapping[str, Any], needed: Mapping[str, Mapping[str, Any]],
 
 def _provide(config: Mapping[str, Any], store: Store) -> str:
     """Do a needed run, reduced, and return the signature of its record."""
-    from assay import runner
+    from assay.run import execute
 
     small = {**reduce(config), "budget": config["budget"]}
-    record = runner.execute(small, store)
+    record = execute.execute(small, store)
     assert record is not None
     if record.status == "failed":
         raise RuntimeError((record.failure or {})["traceback"])
@@ -171,7 +171,7 @@ def full_steps(experiment: str, runs: list[Run], folder: Path, steps: int = 100,
     Raises:
         UserError: the trainer's device is not on this machine.
     """
-    from assay import runner
+    from assay.run import execute
 
     config = runs[0].config
     cuda = config["trainer"]["device"] == "cuda"
@@ -187,7 +187,7 @@ def full_steps(experiment: str, runs: list[Run], folder: Path, steps: int = 100,
         return Workload(**row, note="needs artefacts of other runs")
     samples = 2 * (config["budget"]["batch"] or SAMPLES // 2)
     clock = _Clock(seconds)
-    trainer = runner.make_trainer(config, [clock])
+    trainer = execute.make_trainer(config, [clock])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

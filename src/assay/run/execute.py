@@ -37,7 +37,7 @@ from assay.system import contents, places
 from assay.system.lightning import LightningEnvironment, callback_connector, pl
 
 if TYPE_CHECKING:
-    from assay.team import Team
+    from assay.run.team import Team
 
 # Lightning's remarks (devices found, tips, why fit ended) say nothing that a run's own lines do not.
 for _name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
@@ -105,7 +105,7 @@ def execute(
     """
     hooks = hooks or Hooks()
     if math.prod(compose.processes(config["trainer"])) > 1:
-        from assay.team import joined
+        from assay.run.team import joined
 
         try:
             with joined(config, store.paper, store.folder.parent) as team:
@@ -214,7 +214,7 @@ def follow(config: Mapping[str, Any], store: Store) -> None:
 
     Returns when the run has ended, or was stopped, or has nothing left to do.
     """
-    from assay.team import joined
+    from assay.run.team import joined
 
     with joined(config, store.paper, store.folder.parent) as team:
         folder = store.run_folder(compose.signature(config))
@@ -247,7 +247,7 @@ def make_trainer(
     plugins: list[Any] = [LightningEnvironment()]
     spread: dict[str, Any] = {}
     if team is not None:
-        from assay.team import environment
+        from assay.run.team import environment
 
         plugins = [environment(team)]
         spread = {"strategy": "ddp", "num_nodes": nodes}
