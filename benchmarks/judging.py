@@ -8,9 +8,9 @@ from pathlib import Path
 
 from assay.claims import Check, Condition, Count, Interval, above, at_most, scalar
 from assay.config import compose
-from assay.judging import judge
 from assay.records.codes import code_of
 from assay.records.store import Record, Store, encode
+from assay.review.judged import judge
 from assay.study.declared import make_plan
 from assay.study.tables import results_of
 from benchmarks.run import study

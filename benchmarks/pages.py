@@ -16,10 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from assay.judging import judge
 from assay.report import page
 from assay.report.catalogue import Entry
 from assay.results import Results
+from assay.review.judged import judge
 
 POINTS, VISITS = 60, 7
 PAPER = Entry("made_up", "A made-up paper", "optim", "A. Author", 2023)

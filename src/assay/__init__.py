@@ -24,9 +24,9 @@ def load(paper: str, scale: str = "desk", table: str = "runs") -> polars.DataFra
     Raises:
         UserError: an unknown paper, scale or table.
     """
-    from assay import sources
     from assay.config.loading import check_paper
     from assay.errors import unknown
+    from assay.review import sources
     from assay.study.declared import SCALES
 
     check_paper(paper)

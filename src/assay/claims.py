@@ -10,7 +10,7 @@ written down before any run. A check has a kind that says how numbers become a v
     Report     numbers without a verdict
 
 What a check measures is a measure (`assay.measures`), or a plain function of `Results`. Rules belong to the kinds and
-never to a paper. Verdicts are computed by `assay.judging`, never typed in; `docs/statistics.md` explains them.
+never to a paper. Verdicts are computed by `assay.review.judged`, never typed in; `docs/statistics.md` explains them.
 """
 
 from __future__ import annotations

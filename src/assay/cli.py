@@ -203,7 +203,7 @@ def reproduce(
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise UserError(f"--minutes {minutes:g}: expected a number of minutes above zero")
     from assay.finished import still_finished
-    from assay.relabel import relabel_and_say
+    from assay.review.relabel import relabel_and_say
     from assay.study.session import check_paper_is_sound
 
     if dry_run:
@@ -427,9 +427,9 @@ def _conclude(
 ) -> None:
     """Show what a sweep came to; what failed, has no winner or could not be judged is one line and exit code 1."""
     from assay.finished import remember
-    from assay.judging import errors
     from assay.progress import clock
     from assay.report.replications import differences
+    from assay.review.judged import errors
 
     console = _console()
     _show(whole, verdicts)
@@ -777,8 +777,8 @@ def report(
     assay report lion_k --watch      the same beside a sweep that runs elsewhere, until it has ended
     assay report lion_k --committed  the same from papers/lion_k/results
     """
-    from assay.judging import errors
     from assay.report.terminal import print_verdicts
+    from assay.review.judged import errors
     from assay.study.session import check_paper_is_sound, write_report
 
     session = _session(paper, scale)
@@ -851,9 +851,9 @@ def compare(
     assay compare smoke desk -p lion_k           two scales
     assay compare outputs ../other/outputs       two folders of records, or of published results
     """
-    from assay.compare import comparisons
     from assay.report.moves import print_comparison
     from assay.report.terminal import make_console
+    from assay.review.compare import comparisons
 
     found = list(comparisons(a, b, paper or [], scale))
     if as_json:
@@ -1022,7 +1022,7 @@ def records_merge(
 def records_relabel() -> None:
     """Give records of an earlier rule of code digests the present one where their code is the same; nothing is run."""
     from assay.records.store import Store
-    from assay.relabel import relabel
+    from assay.review.relabel import relabel
     from assay.system import places
 
     for folder in sorted(places.outputs().glob("*/records")):

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from assay import sources
 from assay.errors import UserError
-from assay.outdated import outdated
 from assay.report.board import COMMITTED, SCALES
 from assay.report.replications import FILE
 from assay.results import Results
+from assay.review import sources
+from assay.review.outdated import outdated
 from assay.study.session import Session, command_of, draw, judge_paper, write_json
 from assay.system import places
 

@@ -20,13 +20,14 @@ from typing import Any
 import orjson
 import polars as pl
 
-from assay import sources, tracking
+from assay import tracking
 from assay.config import loading
 from assay.errors import RunFailed, UserError
 from assay.records.store import write_atomically
 from assay.report import board, catalogue, payload, style, wording
 from assay.results import KEYS, Results
-from assay.sources import Found
+from assay.review import sources
+from assay.review.sources import Found
 from assay.system import places
 
 CURVES, BARS = 12, 18

@@ -17,15 +17,15 @@ from typing import Any
 
 import polars as pl
 
-from assay import sources
 from assay.claims import Check, Condition, Count, Interval
 from assay.config import loading
 from assay.errors import UserError, unknown
 from assay.report import wording
 from assay.results import KEYS, Results
-from assay.sources import Found
+from assay.review import sources
+from assay.review.sources import Found
+from assay.review.verdicts import behind, counts, group_of, level
 from assay.study.tables import frame
-from assay.verdicts import behind, counts, group_of, level
 
 FORMATS = ("parquet", "csv")
 
@@ -158,7 +158,7 @@ def export(papers: Sequence[str], scale: str, folder: Path, format: str, source:
         scale: of which results.
         folder: where to.
         format: "parquet" or "csv".
-        source: see `assay.sources`; by default this machine's records of a paper, else its committed results.
+        source: see `assay.review.sources`; by default this machine's records of a paper, else its committed results.
 
     Returns:
         The files written.

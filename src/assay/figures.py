@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assay import sources
 from assay.errors import UserError, unknown
 from assay.report import figures as drawing
+from assay.review import sources
 
 FORMATS = ("pdf", "png", "svg")
 

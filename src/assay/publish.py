@@ -9,10 +9,10 @@ from typing import Any, Literal
 import polars as pl
 
 from assay.errors import UserError
-from assay.judging import cpu_minutes, errors
-from assay.outdated import facts_of
 from assay.results import Results
-from assay.sources import committed, committed_folder
+from assay.review.judged import cpu_minutes, errors
+from assay.review.outdated import facts_of
+from assay.review.sources import committed, committed_folder
 from assay.study.session import Session, check_paper_is_sound, judge_paper, write_json
 from assay.system import places
 
@@ -140,7 +140,7 @@ def verdicts_text(paper: str) -> str | None:
     """The generated part of a paper's README, from its committed desk results; None where it has none."""
     from assay.config.loading import paper_module
     from assay.report import readme
-    from assay.verdicts import read
+    from assay.review.verdicts import read
 
     path = committed_folder(paper, "desk") / "verdicts.json"
     results = committed(paper, "desk")

@@ -18,9 +18,9 @@ from looking import PATIENCE
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results
 from needed import missing
 
-from assay.judging import judge
 from assay.report import board, page
 from assay.report.catalogue import Catalogue, Entry
+from assay.review.judged import judge
 from assay.study.session import write_json
 
 PAPER = Entry("made_up", "A made-up paper", "optim", "A. Author, B. Author", 2023, "ICLR 2024", "2310.05898")

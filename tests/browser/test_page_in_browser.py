@@ -6,8 +6,8 @@ import pytest
 from looking import DARK, PHONE, is_at, is_titled, violations
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results, rules
 
-from assay.judging import judge
 from assay.report import page as pages
+from assay.review.judged import judge
 
 WHERE = "made_up/desk/index.html"
 

@@ -122,7 +122,7 @@ def group(number: int) -> bool:
         ("assay.study.declared:make_plan", 0),
         ("assay.launch.local:Pool._start", 0),
         (CLOSE, 2),
-        ("assay.judging:judge", 2),
+        ("assay.review.judged:judge", 2),
         ("assay.report.page:write_page", 2),
         ("assay.report.terminal:print_verdicts", 2),
     ],

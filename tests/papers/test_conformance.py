@@ -15,9 +15,9 @@ from judgements import differences
 
 from assay.claims import Exact
 from assay.config import compose, loading
-from assay.judging import problems
 from assay.records.store import Store
 from assay.results import Results
+from assay.review.judged import problems
 from assay.run import tryout
 from assay.study.declared import SCALES, Plan, Study
 from assay.study.session import Session, judge_paper

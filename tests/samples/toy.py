@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from assay.claims import Check, Claim
-from assay.judging import judge
 from assay.results import Expected, Results
+from assay.review.judged import judge
 
 
 def results(rows, units=(), expected=None, scale="desk", curves=(), selections=None):

@@ -11,14 +11,14 @@ import pytest
 from made_up import claims_and_checks, make_results, rules
 from rich.console import Console
 
-from assay import compare as module
-from assay import sources
-from assay.compare import compare, comparisons, move
 from assay.errors import UserError
-from assay.judging import judge
 from assay.report.moves import print_comparison
-from assay.sources import Found
-from assay.verdicts import bound_of, migrated
+from assay.review import compare as module
+from assay.review import sources
+from assay.review.compare import compare, comparisons, move
+from assay.review.judged import judge
+from assay.review.sources import Found
+from assay.review.verdicts import bound_of, migrated
 
 CLAIMS, CHECKS = claims_and_checks()
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 import pytest
 from made_up import claims_and_checks, make_results
 
-from assay import dashboards, sources, tracking
+from assay import dashboards, tracking
 from assay.config import loading
 from assay.dashboards import build, report, send, spec, workspace, write
 from assay.errors import RunFailed, UserError
-from assay.judging import judge
 from assay.report import style, wording
-from assay.sources import Found
+from assay.review import sources
+from assay.review.judged import judge
+from assay.review.sources import Found
 from assay.study import session
 
 CLAIMS, CHECKS = claims_and_checks()

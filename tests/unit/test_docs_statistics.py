@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 from toy import results, seeds, verdict
 
-from assay import judging, statistics
+from assay import statistics
 from assay.claims import Condition, Count, Interval, Look, above, difference, scalar
+from assay.review import judged as judging
 from benchmarks import looks
 from benchmarks.noises import NOISES
 

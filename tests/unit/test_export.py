@@ -11,13 +11,13 @@ from made_up import claims_and_checks, make_results, rules
 from scipy import stats
 
 from assay import export as module
-from assay import sources
 from assay.config import loading
 from assay.errors import UserError
 from assay.export import export
-from assay.judging import judge
 from assay.records.store import Record, Store
-from assay.sources import Found
+from assay.review import sources
+from assay.review.judged import judge
+from assay.review.sources import Found
 from assay.study import session
 
 CLAIMS, CHECKS = claims_and_checks()

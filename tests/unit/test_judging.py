@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import check, results, seeds, verdict, verdicts
 
-from assay import malformed, statistics
+from assay import statistics
 from assay.claims import (
     Bound,
     Claim,
@@ -34,9 +34,10 @@ from assay.claims import (
     slope,
     unit,
 )
-from assay.judging import claim_verdict, errors, judge, over_seeds, problems, registered_units
 from assay.measures import Read, Value, function
 from assay.results import Expected, Results
+from assay.review import malformed
+from assay.review.judged import claim_verdict, errors, judge, over_seeds, problems, registered_units
 from assay.study.declared import Study
 
 ACCURACY = scalar("box", "test/accuracy")

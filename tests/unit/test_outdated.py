@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from assay import foreground, outdated
+from assay import foreground
 from assay.cross import matrix
 from assay.finished import remember, still_finished
-from assay.outdated import arm_parts, code_of_parts, facts_of
 from assay.records import codes, digest
+from assay.review import outdated
+from assay.review.outdated import arm_parts, code_of_parts, facts_of
 from assay.run import execute
 from assay.study.session import Session, write_report
 from assay.study.tables import _facts, results_of

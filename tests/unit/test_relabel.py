@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from small_run import config_of
 
-from assay import relabel
 from assay.config import compose
 from assay.cross import matrix
 from assay.errors import UserError
 from assay.records.codes import combined, holds, under
 from assay.records.store import Record, Store
+from assay.review import relabel
 from assay.system import places
 
 OLD = """

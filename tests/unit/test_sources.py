@@ -7,11 +7,12 @@ import subprocess
 import pytest
 from made_up import FIGURES, claims_and_checks, make_results
 
-from assay import committed, sources
+from assay import committed
 from assay.errors import UserError
-from assay.judging import judge
 from assay.report import board
 from assay.report import figures as drawing
+from assay.review import sources
+from assay.review.judged import judge
 from assay.study import session
 from assay.study.session import Session, write_json
 from assay.system import places

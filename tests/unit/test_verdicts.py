@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from assay import verdicts
 from assay.errors import UserError
 from assay.measures import Bound
+from assay.review import verdicts
 
 
 def old(kind, threshold, details=(), **more):

@@ -15,8 +15,8 @@ from typing import Any
 from assay.report import catalogue as books
 from assay.report import readme, wording
 from assay.report.catalogue import Catalogue, Entry
+from assay.review.verdicts import read
 from assay.system import places
-from assay.verdicts import read
 
 SCALES = ("desk", "paper")
 """Scales whose verdicts the board shows; smoke runs give none. The first with results is a paper's own mark."""

@@ -10,7 +10,7 @@ from assay.report.terminal import STYLES, print_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from assay.compare import CheckMove, Comparison, Move
+    from assay.review.compare import CheckMove, Comparison, Move
 
 MOST = 15
 """Measurements listed; the JSON has all of them."""

@@ -19,8 +19,8 @@ from assay.report.catalogue import Entry
 from assay.report.figures import Drawn, Spec, render
 from assay.report.replications import Held, Replication
 from assay.results import Results
-from assay.sources import committed_folder
-from assay.verdicts import gated_by
+from assay.review.sources import committed_folder
+from assay.review.verdicts import gated_by
 
 ROWS_WITHOUT_SCRIPT = 50
 LISTED_RUNS = 12

@@ -14,7 +14,7 @@ from typing import Any
 
 from assay.errors import UserError
 from assay.report import wording
-from assay.verdicts import gated_by
+from assay.review.verdicts import gated_by
 
 SURE = 0.9
 """A verdict to which another draw of seeds would come less often than this says so in the table."""

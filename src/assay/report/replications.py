@@ -21,13 +21,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from assay import verdicts as judged
 from assay.errors import UserError
-from assay.judging import claim_verdict, counting
 from assay.records.store import write_atomically
 from assay.report import wording
 from assay.results import Results
-from assay.sources import committed_folder
+from assay.review import verdicts as judged
+from assay.review.judged import claim_verdict, counting
+from assay.review.sources import committed_folder
 
 FILE = "replications.json"
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from assay.measures import Bound
 from assay.report import wording
-from assay.verdicts import bound_of, bounds, widened
+from assay.review.verdicts import bound_of, bounds, widened
 
 WIDTH, HEIGHT = 260, 44
 LEFT, RIGHT, MIDDLE = 8, 252, 17

@@ -10,7 +10,7 @@ from typing import Any
 from assay import statistics
 from assay.claims import Groups
 from assay.measures import Bound
-from assay.verdicts import bound_of, groups_of, level, widened
+from assay.review.verdicts import bound_of, groups_of, level, widened
 
 VERDICTS = ("reproduced", "refuted", "inconclusive", "untested")
 

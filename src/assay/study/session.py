@@ -211,7 +211,7 @@ def _with_others(
 def judge_paper(paper: str, results: Any) -> dict[str, Any]:
     """The verdicts of a paper's claims over results."""
     from assay.config.loading import paper_module
-    from assay.judging import judge
+    from assay.review.judged import judge
 
     module = paper_module(paper, "claims")
     if module is None:
@@ -225,10 +225,10 @@ def check_paper_is_sound(paper: str, study: Study | None = None) -> None:
     Raises:
         UserError: claims and checks name what is not there, wait for each other in a circle, or cannot be loaded.
     """
-    from assay import malformed
     from assay.config.loading import paper_module
-    from assay.judging import problems
     from assay.report.figures import collect
+    from assay.review import malformed
+    from assay.review.judged import problems
 
     module, drawn = paper_module(paper, "claims"), paper_module(paper, "figures")
     if drawn is not None:
@@ -421,7 +421,7 @@ def cost(session: Session) -> Cost:
 def all_looks(session: Session) -> list[More]:
     """The further seeds that a paper's checks read at their last look."""
     from assay.config.loading import paper_module
-    from assay.judging import over_seeds
+    from assay.review.judged import over_seeds
     from assay.statistics import LOOKS
 
     module = paper_module(session.paper, "claims")

@@ -7,7 +7,7 @@ import json
 import pytest
 from made_up import EVIL, FIGURES, claims_and_checks, make_details, make_results, rules
 
-from assay.judging import judge
+from assay.review.judged import judge
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from assay.judging import judge
 from assay.report import page, replications, wording
 from assay.report.catalogue import Entry
 from assay.results import Expected, Results
+from assay.review.judged import judge
 from benchmarks.pages import records
 
 PAPER = Entry("made_up", "A made-up paper", "optim", "A. Author, B. Author", 2023, "ICLR 2024", "2310.05898")

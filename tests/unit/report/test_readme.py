@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.errors import UserError
-from assay.judging import judge
 from assay.report import readme
+from assay.review.judged import judge
 
 
 @pytest.fixture

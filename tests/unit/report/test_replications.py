@@ -7,9 +7,9 @@ import pytest
 from made_up import make_results, rules
 
 from assay.errors import UserError
-from assay.judging import judge
 from assay.report import board, replications
 from assay.report.catalogue import Catalogue, Entry
+from assay.review.judged import judge
 from assay.study.session import write_json
 from assay.system import places
 

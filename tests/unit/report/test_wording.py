@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from assay.claims import Bound, above, at_least, at_most, below, between
 from assay.report import wording
-from assay.verdicts import bound_of
+from assay.review.verdicts import bound_of
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -25,12 +25,12 @@ from typing import Any
 
 from assay.config import compose
 from assay.errors import UserError
-from assay.outdated import arm_parts, parts_of
 from assay.records import digest
 from assay.records.codes import combined, under
 from assay.records.digest import RULE, rule_of
 from assay.records.store import Record, Store, write_atomically
-from assay.sources import committed_folder
+from assay.review.outdated import arm_parts, parts_of
+from assay.review.sources import committed_folder
 from assay.study.declared import Study, make_plan
 
 Asked = tuple[str, tuple[str, ...]]

@@ -1,8 +1,8 @@
 """`verdicts.json` read back: what older ones say in the words of today, and what a row's numbers belong to.
 
-`assay.judging` writes verdicts; pages, boards, comparisons and exports read them, those of older commits too. Bounds,
-groups, margins and looks are data in them. Where an older file has them in prose alone, `migrated` takes them out of
-it, once, at the place where verdicts are read; nobody else looks into prose.
+`assay.review.judged` writes verdicts; pages, boards, comparisons and exports read them, those of older commits too.
+Bounds, groups, margins and looks are data in them. Where an older file has them in prose alone, `migrated` takes them
+out of it, once, at the place where verdicts are read; nobody else looks into prose.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from assay import statistics
 from assay.claims import Check, Condition, Groups, Interval, demanded
 from assay.errors import UserError
-from assay.judging import SCHEMA, code_checks, holds, registered_units
 from assay.measures import Bound
 from assay.results import Results
+from assay.review.judged import SCHEMA, code_checks, holds, registered_units
 
 Row = Mapping[str, Any]
 """A check in `verdicts.json`."""

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from assay import malformed, statistics
+from assay import statistics
 from assay.claims import Check, Claim, Count, Exact, Finding, Interval, Look, Mean, Report, Verdict, demanded
 from assay.measures import ANY, Read
 from assay.results import Expected, Results, at_levels
+from assay.review import malformed
 
 if TYPE_CHECKING:
     from assay.study.declared import Declared, Study

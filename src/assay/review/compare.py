@@ -26,14 +26,15 @@ from typing import Any, Literal
 
 import polars as pl
 
-from assay import sources, statistics
+from assay import statistics
 from assay.claims import Check, Condition, Interval
 from assay.config import loading
 from assay.errors import UserError, unknown
 from assay.results import KEYS, Results
-from assay.sources import Found
+from assay.review import sources
+from assay.review.sources import Found
+from assay.review.verdicts import behind, nameless
 from assay.study.declared import SCALES
-from assay.verdicts import behind, nameless
 
 State = Literal["same", "rounding", "noise", "unknown", "perhaps", "beyond", "only A", "only B"]
 
@@ -171,7 +172,7 @@ def comparisons(a: str, b: str, papers: Sequence[str], scale: str) -> Iterator[C
     """Compare what two sources have of some papers (of all if none), one after the other.
 
     Args:
-        a, b: sources (see `assay.sources`), or two scales.
+        a, b: sources (see `assay.review.sources`), or two scales.
         papers: slugs.
         scale: of which results, unless a and b are scales.
 

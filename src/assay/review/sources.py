@@ -19,8 +19,8 @@ from typing import Any
 
 from assay.errors import UserError
 from assay.results import Results
+from assay.review.verdicts import read
 from assay.system import places
-from assay.verdicts import read
 
 TABLES = ("runs.parquet", "units.parquet", "curves.parquet", "results.json")
 

@@ -1,6 +1,6 @@
 """What a paper's author may get wrong in the types and numbers of claims and checks: nothing in Python keeps them.
 
-Names of experiments, arms, gates and levels are looked at in `assay.judging`, once what stands here is right.
+Names of experiments, arms, gates and levels are looked at in `assay.review.judged`, once what stands here is right.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from assay.config import compose
 from assay.errors import UserError
 from assay.records import digest
 from assay.registry import KINDS
-from assay.sources import committed_folder
+from assay.review.sources import committed_folder
 from assay.study.declared import Plan
 
 Arms = dict[str, dict[str, Any]]
