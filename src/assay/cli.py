@@ -791,7 +791,7 @@ def report(
 
         verdicts = look_on(session, make_console())
     elif committed:
-        from assay.committed import write_page
+        from assay.report.committed import write_page
 
         verdicts = write_page(session)
     else:
@@ -822,7 +822,7 @@ def figures(
     assay figures lion_k                       PDFs for an appendix, in reports/lion_k/desk/figures
     assay figures lion_k --format png -o img   pictures in img/
     """
-    from assay.figures import write_figures
+    from assay.report.files import write_figures
 
     session = _session(paper, scale)
     written, left_out = write_figures(paper, scale, out or session.report_folder / "figures", format)
@@ -914,8 +914,8 @@ def board() -> None:
 
     Papers with committed results get the pages that the board leads to, unless this machine's runs have made them.
     """
-    from assay.committed import older_than_code, write_missing_pages
     from assay.report.board import update_readme, write_board
+    from assay.report.committed import older_than_code, write_missing_pages
     from assay.system import places
 
     console = _console()
@@ -944,7 +944,7 @@ def publish(
     assay publish lion_k --committed    after an amended claim or a changed figure: the committed tables stay
     assay publish lion_k --replication  after the same on another machine: its verdicts are kept beside them
     """
-    from assay import publish as publishing
+    from assay.report import publish as publishing
 
     if committed and replication:
         raise UserError("--committed judges what is committed, --replication adds to it: give one of them")

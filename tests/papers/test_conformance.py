@@ -188,8 +188,8 @@ def test_committed_verdicts_follow_from_committed_tables(paper):
 
 
 def test_readme_is_up_to_date(paper):
-    from assay.publish import verdicts_text
     from assay.report import readme
+    from assay.report.publish import verdicts_text
 
     text = verdicts_text(paper)
     if text is None:

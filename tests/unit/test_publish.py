@@ -8,9 +8,9 @@ import shutil
 
 import pytest
 
-from assay import publish
 from assay.errors import UserError
-from assay.publish import publish_again
+from assay.report import publish
+from assay.report.publish import publish_again
 from assay.study import session as reproduce
 from assay.study.session import Session
 from assay.system import places

@@ -322,7 +322,8 @@ def test_an_evaluation_that_diverges_is_a_failure(session):
 
 
 def test_a_selection_without_a_winner_ends_the_sweep_with_a_line(session, monkeypatch):
-    from assay import cli, publish
+    from assay import cli
+    from assay.report import publish
     from assay.study import session as reproduce
 
     for rate in RATES["optimizer.lr"]:

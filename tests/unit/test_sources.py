@@ -7,9 +7,8 @@ import subprocess
 import pytest
 from made_up import FIGURES, claims_and_checks, make_results
 
-from assay import committed
 from assay.errors import UserError
-from assay.report import board
+from assay.report import board, committed
 from assay.report import figures as drawing
 from assay.review import sources
 from assay.review.judged import judge
