@@ -1085,7 +1085,7 @@ def wandb_sync(
     assay wandb sync --offline       files in outputs/PAPER/wandb, for `wandb sync` on another machine
     """
     from assay.config.loading import check_paper
-    from assay.tracking import sync
+    from assay.tracking.sync import sync
 
     if paper is not None:
         check_paper(paper)
@@ -1112,17 +1112,18 @@ def wandb_dashboards(
     assay wandb dashboards lion_k        the view of one paper
     assay wandb dashboards --out specs   JSON files in specs/, no account needed
     """
-    from assay import dashboards, tracking
     from assay.config.loading import check_paper
+    from assay.tracking import sync as tracking
+    from assay.tracking import views
 
     slugs = [check_paper(slug) for slug in paper or []]
     if out is not None:
-        for path in dashboards.write(dashboards.build(slugs, scale, "entity", tracking.project()), out):
+        for path in views.write(views.build(slugs, scale, "entity", tracking.project()), out):
             print(path)
         return
-    things = dashboards.build(slugs, scale, dashboards.default_entity(), tracking.project())
+    things = views.build(slugs, scale, views.default_entity(), tracking.project())
     console = _console()
     with console.status("W&B") as status:
-        urls = dashboards.send(things, lambda name: status.update(f"W&B: {name}"))
+        urls = views.send(things, lambda name: status.update(f"W&B: {name}"))
     for name, url in urls.items():
         print(f"{name}: {url}")

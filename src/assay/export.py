@@ -297,7 +297,7 @@ def _values_of(check: Check, row: Mapping[str, Any], results: Results) -> Iterat
 def _records(results: Results) -> Iterator[dict[str, Any]]:
     """The store's records of a paper, at whatever scale: selections and failures, too."""
     from assay.records.store import Store
-    from assay.tracking import public_config
+    from assay.tracking.sync import public_config
 
     for record in Store(results.paper):
         own, failure = record.provenance, record.failure or {}

@@ -29,7 +29,7 @@ def run_here(config: Mapping[str, Any], paper: str | None, again: bool = False, 
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from assay.run import execute
-    from assay.tracking import live_logger
+    from assay.tracking.sync import live_logger
 
     console = Console(stderr=False, highlight=False)
     store = Store(paper or ADHOC)

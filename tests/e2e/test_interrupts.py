@@ -177,6 +177,6 @@ def test_commands_that_look_on_or_send(checkout):
     Sweep(checkout.root / "outputs" / "sweeps" / "walk_one-desk").describe(about)
     interrupted(checkout, "assay status walk_one-desk --watch", "assay.launch.watching:rows")
     interrupted(checkout, "assay report walk_one --watch", "assay.watch:Watch.look")
-    interrupted(checkout, "assay wandb sync --offline", "assay.tracking:log_row")
+    interrupted(checkout, "assay wandb sync --offline", "assay.tracking.sync:log_row")
     assert not (checkout.root / "outputs" / "walk_one" / "synced.json").exists()
     assert checkout.run("assay", "wandb", "sync", "--offline").returncode == 0

@@ -11,15 +11,15 @@ from dataclasses import replace
 import pytest
 from made_up import claims_and_checks, make_results
 
-from assay import dashboards, tracking
 from assay.config import loading
-from assay.dashboards import build, report, send, spec, workspace, write
 from assay.errors import RunFailed, UserError
 from assay.report import style, wording
 from assay.review import sources
 from assay.review.judged import judge
 from assay.review.sources import Found
 from assay.study import session
+from assay.tracking import sync, views
+from assay.tracking.views import build, report, send, spec, workspace, write
 
 CLAIMS, CHECKS = claims_and_checks()
 
@@ -60,7 +60,7 @@ def test_a_view_shows_the_papers_runs_by_experiment_and_setting(found):
     assert list(shown) == ["exact", "box", "qp"]
     curves = [p["config"] for p in shown["box"] if p["viewType"] == "Run History Line Plot"]
     assert [c["metrics"] for c in curves] == [["train/loss"], ["box/violation"]]  # losses first
-    assert all(c["xAxis"] == tracking.STEP and c["groupBy"] == "jobType" and c["groupArea"] == "stderr" for c in curves)
+    assert all(c["xAxis"] == sync.STEP and c["groupBy"] == "jobType" and c["groupArea"] == "stderr" for c in curves)
     assert [c.get("yLogScale") for c in curves] == [None, True]
     bars = [p["config"]["metrics"][0] for p in shown["box"] if p["viewType"] == "Bar Chart"]
     assert set(bars) == {"box/reached", "test/accuracy", "time/step", "test/loss"}
@@ -79,8 +79,8 @@ def test_a_method_has_the_colour_that_it_has_in_the_figures(found):
 def test_the_names_in_views_are_those_that_runs_are_sent_under(found):
     """A setting's name is made by the same function where runs are sent; here from the tables."""
     names = set(workspace(found, "lab", "assay").runset_settings.group_colors)
-    assert tracking.setting("box", "sgd", {"optimizer.weight_decay": 20.0}) in names
-    assert tracking.setting("exact", "main", {}) in names
+    assert sync.setting("box", "sgd", {"optimizer.weight_decay": 20.0}) in names
+    assert sync.setting("exact", "main", {}) in names
 
 
 def _told(claim):
@@ -193,11 +193,11 @@ def server(monkeypatch):
 def test_each_is_saved_once_in_order_and_changed_the_next_time(papers, server):
     naps = []
     urls = send(build([], "desk", "lab", "assay"), sleep=naps.append)
-    assert list(urls) == ["made_up", "lion_k", "board"] and naps == [dashboards.PAUSE] * 2
+    assert list(urls) == ["made_up", "lion_k", "board"] and naps == [views.PAUSE] * 2
     assert all(url.startswith(f"http://127.0.0.1:{server.server_port}/lab/assay") for url in urls.values())
     first, server.saved = server.saved, []
     assert [given["displayName"] for given in first][1:] == [
-        dashboards.view_name("lion_k"),
+        views.view_name("lion_k"),
         "What held up, claim by claim",
     ]
     assert [given.get("id") for given in first] == [None] * 3
@@ -220,6 +220,6 @@ def test_what_was_saved_before_a_failure_is_remembered(papers, server):
 
 
 def test_whose_they_are_is_the_environments_word_or_the_accounts(server, monkeypatch):
-    assert dashboards.default_entity() == "lab"
+    assert views.default_entity() == "lab"
     monkeypatch.setenv("WANDB_ENTITY", "team")
-    assert dashboards.default_entity() == "team"
+    assert views.default_entity() == "team"

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from assay import dashboards, tracking
 from assay.config import compose, loading
 from assay.errors import RunFailed, UserError
 from assay.records.digest import digits_of
 from assay.records.store import Record, Store
 from assay.run import execute
 from assay.study.declared import Cell, Plan, Run
+from assay.tracking import sync, views
 
 wandb = pytest.importorskip("wandb")
 
@@ -52,8 +52,8 @@ def _load():
 def _fresh(monkeypatch):
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(tracking, "_live_is_off", False)
-    tracking._whereabouts.cache_clear()
+    monkeypatch.setattr(sync, "_live_is_off", False)
+    sync._whereabouts.cache_clear()
     yield
     wandb.teardown()
 
@@ -131,7 +131,7 @@ def train(store: Store, config, **hooks) -> Record | None:
     """A run as every launcher does it."""
     store.prepare()
     signature = compose.signature(config)
-    with tracking.live_logger(store, signature, config) as logger:
+    with sync.live_logger(store, signature, config) as logger:
         return execute.execute(config, store, execute.Hooks(logger=logger, **hooks))
 
 
@@ -157,7 +157,7 @@ def test_a_run_looks_the_same_streamed_or_sent_afterwards(tmp_path, monkeypatch)
     monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path / "outputs"))
     plain = train(sent, config)
     assert not (sent.folder / "wandb").exists(), "without WANDB_MODE nothing of W&B is touched"
-    assert tracking.sync("p", offline=True) == (1, 0)
+    assert sync.sync("p", offline=True) == (1, 0)
     monkeypatch.setenv("WANDB_MODE", "offline")
     record = train(streamed, config)
 
@@ -182,7 +182,7 @@ def test_the_step_key_is_lightnings():
 
     from assay.system.lightning import pl
 
-    assert f'"{tracking.STEP}"' in inspect.getsource(pl.loggers.WandbLogger.log_metrics)
+    assert f'"{sync.STEP}"' in inspect.getsource(pl.loggers.WandbLogger.log_metrics)
 
 
 def test_a_run_that_goes_on_from_a_checkpoint_leaves_a_whole_history(tmp_path, monkeypatch):
@@ -219,17 +219,17 @@ def test_experiments_and_arms_are_tags(tmp_path, monkeypatch):
         Cell("walk", "open", {}, 1, None),
     ]
     plan = Plan("p", "desk", cells, {signature: Run(signature, config)})
-    tracking.prepare(store, plan)
+    sync.prepare(store, plan)
     assert not (tmp_path / "p").exists(), "nothing streams, nothing is prepared"
     monkeypatch.setenv("WANDB_MODE", "offline")
-    tracking.prepare(store, plan)
+    sync.prepare(store, plan)
     other_seed = {**config, "seed": 7, "trainer": {**config["trainer"], "device": "cuda"}}
-    who = tracking.identity(store, compose.signature(other_seed), "c0de" * 4, other_seed)
+    who = sync.identity(store, compose.signature(other_seed), "c0de" * 4, other_seed)
     assert who.tags == ("search", "slow", "walk")
     assert who.name == "walk/slow [optimizer.lr=0.1] seed 7"
     assert who.kind == "walk/slow [optimizer.lr=0.1]"
     stranger = config_of(**{"optimizer.lr": 0.3})
-    assert tracking.identity(store, compose.signature(stranger), "c0de" * 4, stranger).tags == ()
+    assert sync.identity(store, compose.signature(stranger), "c0de" * 4, stranger).tags == ()
 
 
 # -- whose variables are whose ---------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_what_the_environment_says_of_a_run_changes_nothing_of_it(tmp_path, monk
     (given.run_folder(record.signature) / "streamed.json").unlink()
     for name, value in OURS.items():
         monkeypatch.setenv(name, value)
-    assert tracking.sync("p", offline=True) == (1, 0)
+    assert sync.sync("p", offline=True) == (1, 0)
     live, after = map(read, files(given))
     for found in (live, after):
         assert found.named == before.named and found.config == before.config
@@ -274,7 +274,7 @@ def test_every_variable_of_a_runs_own_is_hidden_and_the_users_are_kept(monkeypat
     kept = ["API_KEY", "BASE_URL", "ENTITY", "PROJECT", "MODE", "DIR", "SILENT", "HTTP_TIMEOUT", "X_PROXIES", "SERVICE"]
     for name in kept:
         monkeypatch.setenv(f"WANDB_{name}", "1")
-    tracking.client()
+    sync.client()
     assert {n for n in os.environ if n.startswith("WANDB_")} == {f"WANDB_{n}" for n in [*kept, "ERROR_REPORTING"]}
 
 
@@ -286,7 +286,7 @@ def test_a_run_that_is_not_the_one_asked_for_is_not_marked_as_sent(given, tmp_pa
     monkeypatch.setattr(wandb, "init", lambda **asked: real(**{**asked, **given}))
     monkeypatch.setattr(wandb, "login", lambda **_: True)
     with pytest.raises(RunFailed, match=f"asked for the {mode} run assay/"):
-        tracking.sync("p", offline=mode == "offline")
+        sync.sync("p", offline=mode == "offline")
     assert not (store.folder / "synced.json").exists()
 
 
@@ -303,7 +303,7 @@ def test_an_offline_run_whose_file_is_not_there_is_not_marked_as_sent(tmp_path, 
 
     monkeypatch.setattr(wandb.sdk.wandb_run.Run, "finish", losing)
     with pytest.raises(RunFailed, match="no file"):
-        tracking.sync("p", offline=True)
+        sync.sync("p", offline=True)
     assert not (store.folder / "synced.json").exists()
 
 
@@ -325,15 +325,15 @@ def test_modes_mean_what_wandb_means_by_them(variables, mode, tmp_path, monkeypa
     monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert tracking.live_mode() == mode
+    assert sync.live_mode() == mode
     store = Store("p", tmp_path)
     made_up(store, 1)
-    if tracking.switched_off():
-        for ask in (lambda: tracking.sync("p"), dashboards.default_entity):
+    if sync.switched_off():
+        for ask in (lambda: sync.sync("p"), views.default_entity):
             with pytest.raises(UserError, match=r"^WANDB_(MODE|DISABLED) is '.*': unset it"):
                 ask()
     if mode == "offline":
-        assert tracking.sync("p") == (1, 0), "offline files, without being asked for them again"
+        assert sync.sync("p") == (1, 0), "offline files, without being asked for them again"
         assert len(files(store)) == 1
 
 
@@ -366,7 +366,7 @@ def test_a_configuration_is_stripped_of_paths_and_credentials():
         "seed": 3,
         "note": "not of a run's configuration",
     }
-    assert tracking.public_config(config) == {
+    assert sync.public_config(config) == {
         "data": {"name": "x", "folder": "cifar", "more": ["a", "b/c", 1, None]},
         "loss": {"source": "https://host.org/file"},
         "seed": 3,
@@ -396,8 +396,8 @@ def test_a_broken_wandb_costs_no_run_and_is_said_once(tmp_path, monkeypatch, cap
 @pytest.mark.parametrize("where", ["open_run", "log_row", "close_run"])
 def test_a_wandb_that_hangs_is_left_behind(where, tmp_path, monkeypatch, capsys):
     hang = threading.Event()
-    monkeypatch.setattr(tracking, where, lambda *_: hang.wait(20))
-    monkeypatch.setattr(tracking, "PATIENCE", 0.3)
+    monkeypatch.setattr(sync, where, lambda *_: hang.wait(20))
+    monkeypatch.setattr(sync, "PATIENCE", 0.3)
     monkeypatch.setenv("WANDB_MODE", "offline")
     began = time.monotonic()
     try:
@@ -412,13 +412,13 @@ def test_a_wandb_that_hangs_is_left_behind(where, tmp_path, monkeypatch, capsys)
 def test_the_record_is_there_before_wandb_is_finished(tmp_path, monkeypatch):
     store, config = Store("p", tmp_path), config_of()
     seen = []
-    real = tracking.close_run
+    real = sync.close_run
 
     def watching(run, scalars):
         seen.append(store.path(compose.signature(config)).exists())
         real(run, scalars)
 
-    monkeypatch.setattr(tracking, "close_run", watching)
+    monkeypatch.setattr(sync, "close_run", watching)
     monkeypatch.setenv("WANDB_MODE", "offline")
     train(store, config)
     assert seen == [True]
@@ -430,12 +430,12 @@ def test_without_a_key_one_line_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
     made_up(Store("p", tmp_path), 1)
     with pytest.raises(UserError, match="wandb login"):
-        tracking.sync("p")
+        sync.sync("p")
     with pytest.raises(UserError, match="no records"):
-        tracking.sync("q")
+        sync.sync("q")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with pytest.raises(UserError, match="disabled"):
-        tracking.sync("p")
+        sync.sync("p")
 
 
 # -- sync -----------------------------------------------------------------------------------------------------------
@@ -448,7 +448,7 @@ def test_sync_goes_in_order_of_finishing_and_on_where_it_stopped(tmp_path, monke
     store.write(
         Record("f" * 20, "c0de", "failed", config_of(), failure={"class": "nan", "message": "", "traceback": ""})
     )
-    real, opened = tracking.open_run, []
+    real, opened = sync.open_run, []
 
     def limited(who, *rest):
         opened.append(who.id)
@@ -456,14 +456,14 @@ def test_sync_goes_in_order_of_finishing_and_on_where_it_stopped(tmp_path, monke
             raise ConnectionError("rate limit")
         return real(who, *rest)
 
-    monkeypatch.setattr(tracking, "open_run", limited)
+    monkeypatch.setattr(sync, "open_run", limited)
     with pytest.raises(RunFailed, match="rate limit; 1 records were sent"):
-        tracking.sync("p", offline=True)
+        sync.sync("p", offline=True)
     assert json.loads((store.folder / "synced.json").read_text(encoding="utf-8")) == {
         "offline/assay": {records[2].signature: f"{records[2].signature}-c0dec0"}
     }
-    assert tracking.sync(None, offline=True) == (2, 1)
-    assert tracking.sync("p", offline=True) == (0, 3)
+    assert sync.sync(None, offline=True) == (2, 1)
+    assert sync.sync("p", offline=True) == (0, 3)
     third, second, again, first = opened
     assert second == again
     assert [first, second, third] == [f"{r.signature}-c0dec0" for r in records]
@@ -478,16 +478,16 @@ def test_sync_sends_what_was_computed_anew_and_marks_each_destination(tmp_path, 
     monkeypatch.setenv("ASSAY_OUTPUTS", str(tmp_path))
     store = Store("p", tmp_path)
     made_up(store, 1)
-    assert tracking.sync("p", offline=True) == (1, 0)
+    assert sync.sync("p", offline=True) == (1, 0)
     (store.folder / "synced.json").write_text(
         (store.folder / "synced.json").read_text(encoding="utf-8")[:-5], encoding="utf-8"
     )
-    assert tracking.sync("p", offline=True) == (1, 0), "a damaged mark only costs time"
+    assert sync.sync("p", offline=True) == (1, 0), "a damaged mark only costs time"
     made_up(store, 1, code="0therc0de")
-    assert tracking.sync("p", offline=True) == (1, 0)
+    assert sync.sync("p", offline=True) == (1, 0)
     monkeypatch.setenv("WANDB_PROJECT", "elsewhere")
-    assert tracking.sync("p", offline=True) == (1, 0)
-    assert tracking.sync("p", offline=True) == (0, 1)
+    assert sync.sync("p", offline=True) == (1, 0)
+    assert sync.sync("p", offline=True) == (0, 1)
 
 
 def test_sync_leaves_out_what_was_streamed(tmp_path, monkeypatch):
@@ -495,7 +495,7 @@ def test_sync_leaves_out_what_was_streamed(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     store = Store("p", tmp_path)
     train(store, config_of())
-    assert tracking.sync("p", offline=True) == (0, 1)
+    assert sync.sync("p", offline=True) == (0, 1)
 
 
 def test_two_syncs_of_one_paper_do_not_mix(tmp_path, monkeypatch):
@@ -508,7 +508,7 @@ def test_two_syncs_of_one_paper_do_not_mix(tmp_path, monkeypatch):
     assert lock.acquire()
     try:
         with pytest.raises(UserError, match="another sync"):
-            tracking.sync("p", offline=True)
+            sync.sync("p", offline=True)
     finally:
         lock.release()
 
@@ -516,8 +516,8 @@ def test_two_syncs_of_one_paper_do_not_mix(tmp_path, monkeypatch):
 def test_a_mark_names_the_server_without_credentials(monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", "https://user:word@wandb.lab.example/")
     monkeypatch.setenv("WANDB_ENTITY", "lab")
-    assert tracking.destination("online") == "online/wandb.lab.example/lab/assay"
-    assert tracking.destination("offline") == "offline/assay"
+    assert sync.destination("online") == "online/wandb.lab.example/lab/assay"
+    assert sync.destination("offline") == "offline/assay"
 
 
 # -- online, against a server that only answers -----------------------------------------------------------------------
@@ -615,7 +615,7 @@ def test_online_a_run_sends_its_rows_once_and_nothing_of_its_machine(server, tmp
     assert not [w for w in (SECRET, str(Path.home()), str(tmp_path), str(Path.cwd())) if w.encode() in sent]
     names = {name for given in server.asked("CreateRunFiles") for name in given["files"]}
     assert names <= {"wandb-summary.json", "config.yaml"}
-    assert tracking.sync("p") == (0, 1)
+    assert sync.sync("p") == (0, 1)
 
 
 def test_online_rows_that_the_server_has_are_not_sent_again(server, tmp_path):
@@ -628,7 +628,7 @@ def test_online_rows_that_the_server_has_are_not_sent_again(server, tmp_path):
         "eventsLineCount": 0, "historyTail": json.dumps([json.dumps({"_step": 5, "_runtime": 1})]), "eventsTail": "[]",
         "config": "{}", "tags": [], "notes": "", "wandbConfig": '{"t": 1}',
     }  # fmt: skip
-    assert tracking.sync("p") == (1, 0)
+    assert sync.sync("p") == (1, 0)
     offset, rows = server.history()
     assert (offset, [row["_step"] for row in rows]) == (2, [9])
 
@@ -639,10 +639,10 @@ def test_online_what_the_server_has_not_taken_is_not_marked_as_sent(server, tmp_
     record = made_up(store, 1)
     server.refuses = "/file_stream"
     with pytest.raises(RunFailed, match="will not be synced"):
-        tracking.sync("p")
+        sync.sync("p")
     assert not (store.folder / "synced.json").exists()
     server.refuses = None
-    assert tracking.sync("p") == (1, 0)
+    assert sync.sync("p") == (1, 0)
     monkeypatch.setenv("WANDB_MODE", "online")
     server.refuses = "/file_stream"
     train(store, record.config)

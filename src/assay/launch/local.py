@@ -374,7 +374,7 @@ def _serve(paper: str, outputs: Path, pipe: Connection, parent: int, inherited: 
 
 
 def _one(runner: Any, store: Store, signature: str, config: dict[str, Any], hooks: Any) -> tuple[State, str]:
-    from assay.tracking import live_logger
+    from assay.tracking.sync import live_logger
 
     try:
         with live_logger(store, signature, config) as logger:

@@ -17,13 +17,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from assay import tracking
 from assay.config import compose
 from assay.errors import UserError
 from assay.records.store import Lock, Record, Store, write_atomically
 from assay.study.declared import Cell, More, Plan, Run, Seeding, Study, make_plan, seeding, with_needs
 from assay.study.selection import SeedRange
 from assay.system import places
+from assay.tracking import sync
 
 State = Literal["done", "stale", "failed", "missing", "blocked"]
 
@@ -286,7 +286,7 @@ def sweep(
     failed: dict[str, str] = {}
     while True:
         plan = session.plan()
-        tracking.prepare(session.store, plan)
+        sync.prepare(session.store, plan)
         states = session.states(plan)
         todo = session.todo(plan, states, tried)
         if not todo or stopped():

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from assay import tracking
 from assay.records.store import Store
 from assay.system.lightning import pl
+from assay.tracking import sync
 
 
 class LiveLogger(pl.loggers.WandbLogger):
@@ -26,10 +26,8 @@ class LiveLogger(pl.loggers.WandbLogger):
         mode: "online" or "offline".
     """
 
-    def __init__(self, store: Store, signature: str, code: str, config: Mapping[str, Any], mode: tracking.Mode) -> None:
-        super().__init__(
-            project=tracking.project(), version=tracking.run_id(signature, code), save_dir=str(store.folder)
-        )
+    def __init__(self, store: Store, signature: str, code: str, config: Mapping[str, Any], mode: sync.Mode) -> None:
+        super().__init__(project=sync.project(), version=sync.run_id(signature, code), save_dir=str(store.folder))
         self.store, self.signature, self.code, self.config, self.mode = store, signature, code, config, mode
         self._rows: queue.SimpleQueue[tuple[Mapping[str, float], int] | None] = queue.SimpleQueue()
         self._scalars: Mapping[str, float] | None = None
@@ -47,11 +45,11 @@ class LiveLogger(pl.loggers.WandbLogger):
         A run that goes on from a checkpoint sends its curves so far again: an offline run starts a new file each
         time, and the last one is whole; an online run ignores the steps that it has.
         """
-        rows = tracking.history({name: vars(curve) for name, curve in model.curves.items()})
+        rows = sync.history({name: vars(curve) for name, curve in model.curves.items()})
         for step, values in rows:
             self._rows.put((values, step))
         try:
-            who = tracking.identity(self.store, self.signature, self.code, self.config)
+            who = sync.identity(self.store, self.signature, self.code, self.config)
         except Exception as error:  # told at the end; the run goes on
             self._error = error
             return
@@ -75,20 +73,20 @@ class LiveLogger(pl.loggers.WandbLogger):
         self._scalars = scalars
         self._rows.put(None)
         if self._thread is not None:
-            self._thread.join(tracking.PATIENCE)
+            self._thread.join(sync.PATIENCE)
             if self._thread.is_alive():
-                raise TimeoutError(f"no end after {tracking.PATIENCE:.0f} s")
+                raise TimeoutError(f"no end after {sync.PATIENCE:.0f} s")
         if self._error is not None:
             raise self._error
         return self._thread is not None
 
-    def _feed(self, who: tracking.Identity) -> None:
+    def _feed(self, who: sync.Identity) -> None:
         run = None
         try:
-            run = tracking.open_run(who, self.store.folder, self.mode, tracking.PATIENCE)
+            run = sync.open_run(who, self.store.folder, self.mode, sync.PATIENCE)
             for values, step in iter(self._rows.get, None):
-                tracking.log_row(run, values, step)
-            tracking.close_run(run, self._scalars)
+                sync.log_row(run, values, step)
+            sync.close_run(run, self._scalars)
         except Exception as error:
             self._error = error
         finally:

@@ -402,8 +402,8 @@ def _start(store: Store, signature: str, config: Mapping[str, Any]) -> Any:
     if mode is None or _live_is_off:
         return None
     try:
-        from assay.live import LiveLogger
         from assay.records.codes import code_of
+        from assay.tracking.live import LiveLogger
 
         return LiveLogger(store, signature, code_of(config, store), config, mode)
     except UserError:

@@ -20,7 +20,6 @@ from typing import Any
 import orjson
 import polars as pl
 
-from assay import tracking
 from assay.config import loading
 from assay.errors import RunFailed, UserError
 from assay.records.store import write_atomically
@@ -29,6 +28,7 @@ from assay.results import KEYS, Results
 from assay.review import sources
 from assay.review.sources import Found
 from assay.system import places
+from assay.tracking import sync
 
 CURVES, BARS = 12, 18
 """Panels of each kind that one experiment gets at most."""
@@ -58,7 +58,7 @@ def workspace(found: Found, entity: str, project: str) -> Any:
                 ws.Section(name=name, panels=panels, is_open=i < 3)
                 for i, (name, panels) in enumerate(_panels(results).items())
             ],
-            settings=ws.WorkspaceSettings(x_axis=tracking.STEP, max_runs=100),
+            settings=ws.WorkspaceSettings(x_axis=sync.STEP, max_runs=100),
             runset_settings=ws.RunsetSettings(
                 filters=[ws.Metric("Group") == found.paper],
                 groupby=[ws.Metric("JobType")],
@@ -158,7 +158,7 @@ def _panels(results: Results) -> dict[str, list[Any]]:
         curves = _curves(results, experiment)
         _, scalars = payload.columns(results.runs.filter(pl.col("experiment") == experiment))
         found[experiment] = [
-            wr.LinePlot(title=name, x=tracking.STEP, y=[name], title_x="step", log_y=log or None, **mean)
+            wr.LinePlot(title=name, x=sync.STEP, y=[name], title_x="step", log_y=log or None, **mean)
             for name, log in list(curves.items())[:CURVES]
         ] + [wr.BarPlot(title=name, metrics=[name], **mean) for name in scalars[:BARS]]
     return {experiment: panels for experiment, panels in found.items() if panels}
@@ -187,7 +187,7 @@ def _colours(results: Results) -> dict[str, str]:
         colours = style.colours(sorted(rows["arm"].unique()))
         for row in rows.iter_rows(named=True):
             given = {axis: row[axis] for axis in axes if row.get(axis) is not None}
-            found.setdefault(tracking.setting(experiment, row["arm"], given)[:64], colours[row["arm"]])
+            found.setdefault(sync.setting(experiment, row["arm"], given)[:64], colours[row["arm"]])
     return found
 
 
@@ -308,11 +308,11 @@ def default_entity() -> str:
     Raises:
         UserError: W&B is switched off, or no entity is named and no account is there to ask for one.
     """
-    tracking.see_that_it_is_on("to send them, or write files with --out")
+    sync.see_that_it_is_on("to send them, or write files with --out")
     named = os.environ.get("WANDB_ENTITY")
     if named:
         return named
-    wandb = tracking.client()
+    wandb = sync.client()
     try:
         if not wandb.login(prompt=False, verify=False):
             raise UserError("no W&B key on this machine: run `wandb login`, or write files with --out")
