@@ -57,7 +57,7 @@ def _locally(paper: str, runs: list[Run], workers: int, smoke: bool) -> tuple[li
     from rich.console import Console
 
     from assay.launch.local import APART, Pool, default_workers, needs_spawn
-    from assay.progress import Display
+    from assay.launch.progress import Display
     from assay.records.store import Store
 
     Store(paper).prepare()

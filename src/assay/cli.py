@@ -256,7 +256,7 @@ class Limit:
 
 def _dry_run(session: Session, workers: int) -> None:
     from assay.launch.local import default_workers
-    from assay.progress import clock
+    from assay.launch.progress import clock
     from assay.study.session import cost, estimate
 
     plan = session.plan()
@@ -333,7 +333,7 @@ def _look_on(session: Session, run: Callable[[Session], Any], limit: Limit, size
         limit: how far to go.
         size: workers on this machine; None on a cluster, where a look's minutes are not known.
     """
-    from assay.progress import clock
+    from assay.launch.progress import clock
     from assay.study.session import estimate, write_report
 
     console = _console()
@@ -383,7 +383,7 @@ def _undecided(verdicts: Mapping[str, Any]) -> str:
 def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
     from assay.housekeeping import fetch_needed
     from assay.launch.local import APART, Pool, needs_spawn
-    from assay.progress import Display, clock
+    from assay.launch.progress import Display, clock
     from assay.study.session import estimate, sweep
     from assay.system import places
 
@@ -427,7 +427,7 @@ def _conclude(
 ) -> None:
     """Show what a sweep came to; what failed, has no winner or could not be judged is one line and exit code 1."""
     from assay.finished import remember
-    from assay.progress import clock
+    from assay.launch.progress import clock
     from assay.report.replications import differences
     from assay.review.judged import errors
 
@@ -466,7 +466,7 @@ def _conclude(
 
 def _tell_next_look(further: Session, verdicts: Mapping[str, Any]) -> None:
     """Say what is undecided, and what another look would cost."""
-    from assay.progress import clock
+    from assay.launch.progress import clock
     from assay.study.session import estimate
 
     plan = further.plan()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from assay.launch.local import Pool, Worker
-from assay.progress import Display
+from assay.launch.progress import Display
 from assay.study.declared import Run
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from assay.launch import local
-from assay.progress import Display
+from assay.launch.progress import Display
 from assay.records import codes
 from assay.records.store import Store
 from assay.study.declared import Run
