@@ -10,7 +10,7 @@ from assay.system.entry import leave_after, listen
 def enter() -> NoReturn:
     """The command as a process of its own."""
     listen()
-    from assay.cli import main
+    from assay.app.cli import main
 
     leave_after(main)
 

@@ -222,7 +222,7 @@ def _launch(words: list[str]) -> None:
 
 def run_and_tell(config: dict[str, Any], paper: str | None) -> None:
     """Do one run in the foreground, show how it goes, what came out and how to repeat it."""
-    from assay.foreground import run_here
+    from assay.app.foreground import run_here
     from assay.study.session import check_paper_is_sound
 
     if paper is not None:

@@ -46,7 +46,7 @@ class AssayLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; exits with 1 if any failed, 130 if interrupted, 2 with one line if a job cannot be."""
-        from assay import adhoc
+        from assay.app import adhoc
         from assay.errors import UserError
         from assay.system.entry import last_word
 

@@ -152,14 +152,14 @@ def test_twice_while_a_sweep_shuts_down(checkout, moments):
         ("assay.run.execute:build",),
         ("assay.run.execute:_AtBlockEnds.on_train_batch_end",),  # the only block: it is done all the same
         ("assay.run.execute:build", "assay.run.execute:_AtBlockEnds.on_train_batch_end"),
-        ("assay.foreground:train_command",),
+        ("assay.app.foreground:train_command",),
     ],
 )
 def test_a_run_in_the_foreground(checkout, moments):
     interrupted(checkout, f"assay.train {NET}", *moments)
 
 
-@pytest.mark.parametrize("moments", [("assay.adhoc:run_jobs",), (DONE,), (LISTEN, LISTEN), (DONE, CLOSE)])
+@pytest.mark.parametrize("moments", [("assay.app.adhoc:run_jobs",), (DONE,), (LISTEN, LISTEN), (DONE, CLOSE)])
 def test_a_multirun(checkout, moments):
     """The one run of it is done when the signal comes at its end; what asked to stop was asked all the same."""
     line = interrupted(checkout, f"assay.train {NET} hydra.launcher.workers=1 -m", *moments)
@@ -176,7 +176,7 @@ def test_commands_that_look_on_or_send(checkout):
     about = {"paper": "walk_one", "scale": "desk", "options": {}, "profile_name": "default", "profile": {}}
     Sweep(checkout.root / "outputs" / "sweeps" / "walk_one-desk").describe(about)
     interrupted(checkout, "assay status walk_one-desk --watch", "assay.launch.watching:rows")
-    interrupted(checkout, "assay report walk_one --watch", "assay.watch:Watch.look")
+    interrupted(checkout, "assay report walk_one --watch", "assay.app.watch:Watch.look")
     interrupted(checkout, "assay wandb sync --offline", "assay.tracking.sync:log_row")
     assert not (checkout.root / "outputs" / "walk_one" / "synced.json").exists()
     assert checkout.run("assay", "wandb", "sync", "--offline").returncode == 0

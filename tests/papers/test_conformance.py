@@ -127,7 +127,7 @@ def exact_checks_hold(paper, results):
 
 def resumed_equals_straight(runs, store, folder):
     """One run of every module among runs of several blocks, stopped after the first and gone on with: equal to the bit."""
-    from assay.attest import compare
+    from assay.app.attest import compare
     from assay.run import execute
 
     seen: set[str] = set()

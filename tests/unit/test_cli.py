@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from assay import cli, train
+from assay import train
+from assay.app import cli
 
 
 def call(monkeypatch, capsys, *words):
@@ -144,7 +145,7 @@ def test_dry_run_shows_the_plan_and_runs_nothing(monkeypatch, capsys):
 
 
 def test_help_needs_no_torch():
-    program = "import sys; sys.argv = ['assay', '--help']\nimport atexit\natexit.register(lambda: print('torch' in sys.modules))\nfrom assay.cli import main; main()"
+    program = "import sys; sys.argv = ['assay', '--help']\nimport atexit\natexit.register(lambda: print('torch' in sys.modules))\nfrom assay.app.cli import main; main()"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", env=os.environ).stdout
     assert out.strip().endswith("False")
     for command in ("reproduce", "status", "report", "publish"):

@@ -139,5 +139,5 @@ def test_sums_are_remembered_by_size_and_times(table, monkeypatch):
 
 
 def test_it_needs_no_torch():
-    code = "import sys; import assay.system.contents, assay.finished; sys.exit('torch' in sys.modules)"
+    code = "import sys; import assay.system.contents, assay.app.finished; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.cross import SLUG, matrix
+from assay.app.cross import SLUG, matrix
 from assay.errors import UserError
 from assay.registry import KINDS
 from assay.run import execute

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from assay import train
-from assay.cli import app
+from assay.app.cli import app
 from assay.config import loading
 from assay.study.declared import SCALES, Study
 from assay.system import places

@@ -10,10 +10,10 @@ import pytest
 from made_up import claims_and_checks, make_results, rules
 from scipy import stats
 
-from assay import export as module
+from assay.app import export as module
+from assay.app.export import export
 from assay.config import loading
 from assay.errors import UserError
-from assay.export import export
 from assay.records.store import Record, Store
 from assay.review import sources
 from assay.review.judged import judge

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from assay import foreground
-from assay.cross import matrix
-from assay.finished import remember, still_finished
+from assay.app import foreground
+from assay.app.cross import matrix
+from assay.app.finished import remember, still_finished
 from assay.records import codes, digest
 from assay.review import outdated
 from assay.review.outdated import arm_parts, code_of_parts, facts_of

@@ -125,8 +125,8 @@ def test_an_import_that_gives_other_things_the_same_names_is_seen(tree):
 
 
 def test_modules_are_matched_by_whole_names(tree):
-    assert within("assay.cli", ("assay.cli",)) and within("assay.cli.words", ("assay.cli",))
-    assert not within("assay.climate", ("assay.cli",)) and not within("papersize", ("papers",))
+    assert within("assay.app.cli", ("assay.app.cli",)) and within("assay.app.cli.words", ("assay.app.cli",))
+    assert not within("assay.climate", ("assay.app.cli",)) and not within("papersize", ("papers",))
     assert changes(tree, "src/assay/climate/parts.py", "return 3", "return 30")
 
 

@@ -66,7 +66,7 @@ def test_a_sweep_that_is_not_whole_is_no_replication(folder):
 def test_one_of_two_ways_to_publish_is_asked_for():
     from typer.testing import CliRunner
 
-    from assay.cli import app
+    from assay.app.cli import app
 
     result = CliRunner().invoke(app, ["publish", PAPER, "--committed", "--replication"])
     assert isinstance(result.exception, UserError) and "give one of them" in str(result.exception)

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from small_run import config_of
 
+from assay.app.cross import matrix
 from assay.config import compose
-from assay.cross import matrix
 from assay.errors import UserError
 from assay.records.codes import combined, holds, under
 from assay.records.store import Record, Store

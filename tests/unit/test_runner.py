@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_run import config_of
 
-from assay.attest import compare
+from assay.app.attest import compare
 from assay.classifier import ClassifierModule
 from assay.config import compose
 from assay.data.base import Data, Split

@@ -322,7 +322,7 @@ def test_an_evaluation_that_diverges_is_a_failure(session):
 
 
 def test_a_selection_without_a_winner_ends_the_sweep_with_a_line(session, monkeypatch):
-    from assay import cli
+    from assay.app import cli
     from assay.report import publish
     from assay.study import session as reproduce
 
@@ -371,7 +371,7 @@ def test_more_seeds_never_reach_those_of_selections():
 
 
 def test_the_dry_run_names_arms_that_are_the_same(tmp_path, capsys):
-    from assay import cli
+    from assay.app import cli
 
     found = study([], arms={"a": {}, "b": {"model.hidden": [5]}})
     cli._dry_run(Session("made_up", "desk", made=found, outputs=tmp_path), 1)

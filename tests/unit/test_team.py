@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_run import config_of
 
-from assay.attest import compare
+from assay.app.attest import compare
 from assay.config import compose
 from assay.errors import UserError
 from assay.records.store import Store

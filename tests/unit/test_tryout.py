@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from assay import cli
+from assay.app import cli
 from assay.registry import KINDS
 from assay.run import tryout
 from assay.study.declared import Run

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from assay import watch as module
+from assay.app import watch as module
 
 
 class Sweep:

@@ -44,7 +44,7 @@ COMMIT_FILE = "commit.json"
 """Lies in a copy of the sources and says which commit they are of."""
 
 NOT_NUMERIC = (
-    "assay.cli",
+    "assay.app.cli",
     "assay.system.contents",
     "assay.data.fetcher",  # files count by their content, wherever and however they were found
     "assay.data.hub",

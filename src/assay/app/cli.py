@@ -202,7 +202,7 @@ def reproduce(
         raise UserError(f"--looks {looks}: expected 1 to {MOST_LOOKS}, or 0 for what the scale does by itself")
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise UserError(f"--minutes {minutes:g}: expected a number of minutes above zero")
-    from assay.finished import still_finished
+    from assay.app.finished import still_finished
     from assay.review.relabel import relabel_and_say
     from assay.study.session import check_paper_is_sound
 
@@ -381,7 +381,7 @@ def _undecided(verdicts: Mapping[str, Any]) -> str:
 
 
 def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
-    from assay.housekeeping import fetch_needed
+    from assay.app.housekeeping import fetch_needed
     from assay.launch.local import APART, Pool, needs_spawn
     from assay.launch.progress import Display, clock
     from assay.study.session import estimate, sweep
@@ -426,7 +426,7 @@ def _conclude(
     session: Session, whole: Session, swept: Any, verdicts: Mapping[str, Any], computed: int, seconds: float
 ) -> None:
     """Show what a sweep came to; what failed, has no winner or could not be judged is one line and exit code 1."""
-    from assay.finished import remember
+    from assay.app.finished import remember
     from assay.launch.progress import clock
     from assay.report.replications import differences
     from assay.review.judged import errors
@@ -485,7 +485,7 @@ def _reproduce_on_slurm(session: Session, profile_name: str, detach: bool, limit
 
 
 def _sweep_on_slurm(session: Session, profile_name: str, detach: bool) -> Any:
-    from assay.housekeeping import fetch_needed
+    from assay.app.housekeeping import fetch_needed
     from assay.launch import cluster, profiles
     from assay.launch.watching import Display
 
@@ -542,7 +542,7 @@ def cross(
     assay cross loss=cross_entropy,ldr_kl optimizer=sgd,lion_k optimizer.lr=0.001,0.01
     assay cross data=fashion_mnist data.train=10000 data.val=2000 model.hidden=[64] schedule=constant,cosine
     """
-    from assay.cross import SLUG, matrix
+    from assay.app.cross import SLUG, matrix
     from assay.study.session import Session
 
     if seeds < 1:
@@ -576,7 +576,7 @@ def run(
         print(json.dumps(found.config, indent=1))
         print(train_command(found.config, slug))
         return
-    from assay.foreground import run_here
+    from assay.app.foreground import run_here
 
     try:
         code = run_here(found.config, slug, again=True, debug=debug)
@@ -786,8 +786,8 @@ def report(
     if watch:
         if committed or as_json:
             raise UserError("--watch looks at local records and prints tables: leave --committed and --json out")
+        from assay.app.watch import watch as look_on
         from assay.report.terminal import make_console
-        from assay.watch import watch as look_on
 
         verdicts = look_on(session, make_console())
     elif committed:
@@ -883,7 +883,7 @@ def export(
     assay export lion_k -f csv -o lion         one paper as CSV
     assay export --from committed              what is committed, whatever was run here
     """
-    from assay.export import export as write
+    from assay.app.export import export as write
 
     for path in write(papers or [], scale, out, format, source):
         print(path)
@@ -903,7 +903,7 @@ def parts(
     as_json: AsJson = False,
 ) -> None:
     """Every registered part: its kind, name, first line of documentation, source, and the papers that use it."""
-    from assay.catalogue import part_rows
+    from assay.app.part_table import part_rows
 
     _table(part_rows(kind), as_json, ["kind", "name", "values", "doc", "source", "papers"])
 
@@ -959,7 +959,7 @@ def publish(
 @app.command()
 def attest(paper: Paper, scale: Scale = "desk") -> None:
     """Show that older records still hold: rerun one seed of every arm; identical numbers attest the others."""
-    from assay.attest import attest as check
+    from assay.app.attest import attest as check
 
     session = _session(paper, scale)
     rows = check(session)
@@ -975,7 +975,7 @@ def new(slug: Annotated[str, typer.Argument(help="Name of the paper: small lette
     \b
     assay new my_paper               then: assay reproduce my_paper --scale smoke
     """
-    from assay.scaffold import create
+    from assay.app.scaffold import create
     from assay.system import places
 
     for path in create(slug):
@@ -985,7 +985,7 @@ def new(slug: Annotated[str, typer.Argument(help="Name of the paper: small lette
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What this machine has, what is missing, and how to get it."""
-    from assay.doctor import findings
+    from assay.app.doctor import findings
 
     rows = findings()
     _table(rows, as_json, ["what", "state", "detail", "how to get it"])
@@ -998,7 +998,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, only say what would go.")] = False,
 ) -> None:
     """Clear what nothing needs: checkpoints of finished runs, temporary files, artefacts without a record."""
-    from assay.housekeeping import sweep_up
+    from assay.app.housekeeping import sweep_up
 
     files, size = sweep_up(delete)
     _console().print(f"{'deleted' if delete else 'would delete'} {files} files, {size / 2**20:.1f} MiB")
@@ -1051,7 +1051,7 @@ def records_check() -> None:
 @data_app.command("fetch")
 def data_fetch(paper: Paper) -> None:
     """Get the data sets that a paper's experiments use, e.g. on a cluster's login node."""
-    from assay.housekeeping import fetch_for
+    from assay.app.housekeeping import fetch_for
 
     _table(fetch_for(paper), False, ["data", "state", "detail"])
 

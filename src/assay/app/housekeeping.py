@@ -58,7 +58,7 @@ def fetch_needed(runs: Iterable[Run]) -> None:
 
 def fetch_for(paper: str) -> list[dict[str, Any]]:
     """Fetch every data set that a paper's experiments choose and that is not here; one row each."""
-    from assay.catalogue import users
+    from assay.app.part_table import users
     from assay.config import loading
     from assay.data.fetcher import RESOURCES, fetch
     from assay.errors import UserError

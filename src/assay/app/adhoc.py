@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from assay.app.foreground import ADHOC
 from assay.config import compose
 from assay.errors import UserError, unknown
-from assay.foreground import ADHOC
 from assay.study.declared import Run
 from assay.system import places
 from assay.system.entry import INTERRUPTED, last_word

@@ -1,0 +1,1 @@
+"""The commands that people type, and what only they need; nothing else imports them."""
