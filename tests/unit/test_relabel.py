@@ -76,6 +76,17 @@ def test_the_change_is_found_in_the_history(history):
     assert relabel.change() == tuple(history)
 
 
+def test_sources_are_asked_by_the_names_of_their_own_layout(history):
+    for old, new in (("compose", "config/compose"), ("provenance", "records/digest")):
+        (places.ROOT / "src/assay" / new).parent.mkdir()
+        git(places.ROOT, "mv", f"src/assay/{old}.py", f"src/assay/{new}.py")
+    git(places.ROOT, "commit", "-q", "-m", "rooms")
+    asked = [("p", ("loss=x",))]
+    flat, rooms = (relabel.digests(commit, asked) for commit in (history[1], git(places.ROOT, "rev-parse", "HEAD")))
+    assert flat == rooms != [None]
+    assert relabel.change() == tuple(history), "a move is no change of the rule"
+
+
 def test_what_the_code_just_before_made_is_labelled(history, store):
     was, now = digests(history, config_of())
     assert len(was) == 16 and now.startswith("2:")
