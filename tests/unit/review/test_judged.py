@@ -299,7 +299,7 @@ def test_a_verdict_does_not_depend_on_pythons_hash_seed():
         "kinds = [Interval(m, above(0), groups='any'), Count([m > 0], 3, groups=4), Interval(m, above(0), pool=True)];"
         "print(json.dumps([verdict(k, results(rows)) for k in kinds]))"
     )
-    samples = Path(__file__).parents[1] / "samples"
+    samples = Path(__file__).parents[2] / "samples"
     said = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(samples)}, capture_output=True,
