@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from assay.results import Results
 
 Columns = str | Sequence[str]
+Levels = tuple[tuple[str, tuple[Any, ...]], ...]
+"""Levels of columns."""
+
+Filters = tuple[tuple[Levels, bool], ...]
+"""Levels that are kept (True) or left out."""
+
 Reduction = Literal["mean", "median", "max", "min"]
 
 
@@ -187,6 +193,20 @@ class Measure:
     def silent(self) -> bool:
         """Whether some of it does not say what it reads."""
         return any(part.silent for part in self.inside)
+
+    def reads_at(self, filters: Filters) -> tuple[Read, ...]:
+        """What it reads for those of its values that some filters leave."""
+        known = {*(self.over or ()), *self.by}
+        # One side of a pair may have no such column, a reference that stands for all levels: it is read whole.
+        mine = tuple(
+            (kept, keep)
+            for levels, keep in filters
+            for kept in [tuple(pair for pair in levels if pair[0] in known)]
+            if kept and (keep or len(kept) == len(levels))
+        )
+        if self.inside:
+            return tuple(read for part in self.inside for read in part.reads_at(mine))
+        return tuple(functools.reduce(_narrowed, mine, read) for read in self.reads)
 
     def _wrong(self) -> Iterator[str]:
         return iter(())
@@ -457,6 +477,10 @@ class Function(Measure):
     def silent(self) -> bool:
         """A plain function does not say, one that is declared does."""
         return not self.reads
+
+    def reads_at(self, filters: Filters) -> tuple[Read, ...]:
+        """All that it reads: whatever goes into one of its values, only the function knows."""
+        return self.reads
 
     def __call__(self, results: Results) -> Values:
         """What the function returns."""
@@ -999,6 +1023,24 @@ def _reduce(how: Reduction, numbers: list[float]) -> float:
     return mean_of(numbers) if how == "mean" else max(numbers) if how == "max" else min(numbers)
 
 
+def _narrowed(read: Read, one: tuple[Levels, bool]) -> Read:
+    """A read at some levels alone; or without them, where it names those that it has."""
+    levels, keep = one
+    if not keep and len(levels) > 1:  # all of them at once are left out: each alone is still read
+        return read
+    for axis, wanted in levels:
+        known = read.arms if axis == "arm" else dict(read.levels).get(axis)
+        if known is not None:
+            wanted = tuple(level for level in known if any(_same(as_column(level), x) for x in wanted) == keep)
+        elif not keep:
+            continue
+        if axis == "arm":
+            read = replace(read, arms=wanted)
+        else:
+            read = replace(read, levels=tuple({**dict(read.levels), axis: wanted}.items()))
+    return read
+
+
 @dataclass(frozen=True)
 class Filtered(_Of):
     """Some of another measure's values."""
@@ -1011,14 +1053,11 @@ class Filtered(_Of):
     @property
     def reads(self) -> tuple[Read, ...]:  # type: ignore[override]
         """What the other reads, at the levels that are kept."""
-        if not self.keep:
-            return tuple(map(self._without, self.inner.reads))
-        arms = dict(self.levels).get("arm")
-        rest = tuple((axis, levels) for axis, levels in self.levels if axis != "arm")
-        return tuple(
-            replace(read, arms=arms if arms is not None else read.arms, levels=(*read.levels, *rest))
-            for read in self.inner.reads
-        )
+        return self.reads_at(())
+
+    def reads_at(self, filters: Filters) -> tuple[Read, ...]:
+        """What the other reads, at the levels that are kept here and by the filters."""
+        return self.inner.reads_at(((self.levels, self.keep), *filters))
 
     def __call__(self, results: Results) -> Values:
         """The values that are kept."""
@@ -1028,16 +1067,6 @@ class Filtered(_Of):
         found = self.inner(results)
         inside = [all(any(_same(v.at[axis], level) for level in levels) for axis, levels in self.levels) for v in found]
         return [v for v, here in zip(found, inside, strict=True) if here == self.keep]
-
-    def _without(self, read: Read) -> Read:
-        """A read without the levels that are left out, where it names those that it has."""
-        if len(self.levels) > 1:  # all of them at once: each alone is still read
-            return read
-        ((axis, gone),) = self.levels
-        if axis == "arm":
-            return read if read.arms is None else replace(read, arms=tuple(a for a in read.arms if a not in gone))
-        levels = ((a, tuple(x for x in known if a != axis or x not in gone)) for a, known in read.levels)
-        return replace(read, levels=tuple(levels))
 
     def _wrong(self) -> Iterator[str]:
         known = (*(self.inner.over or ()), *self.inner.by)

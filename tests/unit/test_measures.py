@@ -372,6 +372,17 @@ def test_only_and_but_narrow_the_values_and_what_is_read():
     assert [m.reads[0].levels for m in base.each("lr", [1, 2])] == [(("lr", (1,)),), (("lr", (2,)),)]
 
 
+def test_a_filter_narrows_only_what_has_the_column():
+    ratio = scalar("box", "x", group="arm") / scalar("box", "x", group="arm").at(arm="ref")
+    assert [read.arms for read in ratio.only(arm="p").reads] == [("p",), ("ref",)]
+    assert [read.arms for read in ratio.but(arm="ref").reads] == [None, ("ref",)]
+    falls = scalar("box", "x", group="lr") - scalar("box", "x", group="lr").at(lr=2)
+    assert [read.levels for read in falls.only(lr=1).reads] == [(("lr", (1,)),), (("lr", (2,)),)]
+    # A rank among all arms needs them all, whichever arm's rank is read.
+    rank = function(Read("box", arms=("p", "q")), over=("arm", "seed"))(lambda results: [])
+    assert (rank.at(arm="p") - 1).mean("seed").reads == rank.reads
+
+
 def test_what_a_measure_reads():
     a, b = scalar("box", "x", "p", optimizer__lr=0.1), unit("ring", "gap", group=LR)
     assert (a - b).reads == (
