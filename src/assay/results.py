@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from assay.columns import KEYS, as_column, level_text
+from assay.errors import UserError
 
 __all__ = ["KEYS", "Expected", "Results"]
 
@@ -160,13 +161,21 @@ class Results:
 
     @classmethod
     def load(cls, folder: Path) -> Results:
-        """Read what `save` wrote."""
-        rest = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        frames: dict[str, Any] = {
-            name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")
-        }
-        expected = {name: Expected(**value) for name, value in rest.pop("expected").items()}
-        return cls(expected=expected, **frames, **rest)
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: there is something else, or what a newer version wrote.
+        """
+        try:
+            rest = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            frames: dict[str, Any] = {
+                name: pl.read_parquet(folder / f"{name}.parquet") for name in ("runs", "units", "curves")
+            }
+            expected = {name: Expected(**value) for name, value in rest.pop("expected").items()}
+            return cls(expected=expected, **frames, **rest)
+        except (ValueError, LookupError, TypeError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
+            what = " ".join(str(error).split())
+            raise UserError(f"{folder} holds no results that can be read: {type(error).__name__}: {what}") from None
 
 
 def at_levels(frame: pl.DataFrame, axis: str, levels: Sequence[Any]) -> pl.Series:

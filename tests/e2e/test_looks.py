@@ -136,3 +136,46 @@ def test_the_dry_run_says_what_is_wrong_in_claims(undecided):
     (undecided.root / "papers/walk_one/claims.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
     result = undecided.reproduce("walk_one", "desk", "--dry-run")
     assert result.returncode == 2 and "claims.py: SystemExit: 3 (claims.py, line 1)" in result.stderr
+
+
+def test_a_next_look_does_not_hide_what_failed_before_and_keeps_to_the_experiments_that_were_asked_for(undecided):
+    undecided.edit("conf/paper/walk_one.yaml", "      paper: {}", "      desk: {arms: [good, nan]}")
+    result = undecided.reproduce("walk_one")
+    assert "10 runs computed" in result.stdout and rows(undecided)["1"]["looks"]["taken"] == 2
+    assert result.returncode == 1 and "1 runs failed" in result.stderr and "faults/nan" in result.stderr
+    assert "runs failed" in undecided.reproduce("walk_one").stderr
+
+
+def test_one_experiment_alone_takes_no_look_at_others(undecided):
+    undecided.edit("conf/paper/walk_one.yaml", "      paper: {}", "      desk: {arms: [good]}")
+    assert undecided.reproduce("walk_one", "desk", "--looks", "1").returncode == 0
+    result = undecided.reproduce("walk_one", "desk", "-e", "faults")
+    assert result.returncode == 0 and "runs computed" not in result.stdout
+    assert "undecided after look 1 of 3: 1. The next look" in result.stdout
+    assert "3 runs computed" in undecided.reproduce("walk_one", "desk", "-e", "walk").stdout
+
+
+def test_stale_seeds_that_no_look_asks_for_do_not_keep_a_paper_from_being_published(undecided):
+    undecided.edit("papers/walk_one/claims.py", "Count([scalar", "Interval([scalar")
+    assert undecided.reproduce("walk_one", "desk", "--seeds", "4").returncode == 0
+    undecided.edit("papers/walk_one/module.py", "# the walk", "+ 0.0")
+    assert undecided.reproduce("walk_one").returncode == 0
+    for folder in (".", "papers/walk_one"):
+        name = "board" if folder == "." else "verdicts"
+        text = f"# x\n<!-- {name}:begin -->\n<!-- {name}:end -->\n"
+        (undecided.root / folder / "README.md").write_text(text, encoding="utf-8")
+    result = undecided.run("assay", "publish", "walk_one")
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_what_is_committed_alone(undecided):
+    figures = undecided.root / "papers/walk_one/figures.py"
+    assert undecided.reproduce("walk_one").returncode == 0
+    figures.write_text(
+        "from assay.report.figures import figure\n\n\n"
+        "@figure('one', title='t', alt='a')\ndef one(results):\n    raise ZeroDivisionError('nothing')\n",
+        encoding="utf-8",
+    )
+    result = undecided.run("assay", "publish", "walk_one")
+    assert result.returncode == 2 and "figure one: ZeroDivisionError: nothing" in result.stderr
+    assert not (undecided.root / "papers/walk_one/results").exists()

@@ -102,3 +102,13 @@ def test_an_experiment_of_which_nothing_is_done_has_no_rows_and_no_errors():
     assert begun.of("box", optimizer__weight_decay=1.0).is_empty()
     accuracy = lambda decay: scalar("box", "test/accuracy", "lion", optimizer__weight_decay=decay)  # noqa: E731
     assert difference(accuracy(1.0), accuracy(5.0))(begun) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"expected": {"box": {"newer": 1}}}', '{"expected": {}, "newer": 1}']
+)
+def test_what_is_no_results_is_one_line(tmp_path, content):
+    gathered(tmp_path, ("box", {}))
+    (tmp_path / "results" / "results.json").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match="holds no results that can be read"):
+        Results.load(tmp_path / "results")

@@ -338,44 +338,47 @@ def _look_on(session: Session, run: Callable[[Session], Any], limit: Limit, size
 
     console = _console()
     whole = dataclasses.replace(session, experiments=(), seeds=None, more=())
-    swept = run(session)
-    computed, seconds = swept.computed, swept.seconds
+    swept = [run(session)]
     verdicts = write_report(whole)
-    while session.seeds is None and (further := _further(whole, verdicts)) is not None:
+    only = session.study.ordered(session.scale, session.experiments) if session.experiments else ()
+    while session.seeds is None and (further := _further(whole, verdicts, only)) is not None:
         plan = further.plan()
         core, _ = estimate(further, plan, further.states(plan))
-        if _looks_taken(verdicts) >= limit.looks or (size and not limit.allows(core / size)):
+        if _looks_taken(verdicts, only) >= limit.looks or (size and not limit.allows(core / size)):
             break
-        console.print(f"{_undecided(verdicts)}: the next look, about {clock(core / (size or 1))}", soft_wrap=True)
-        swept = run(further)
-        computed, seconds = computed + swept.computed, seconds + swept.seconds
-        if any(state != "done" for state in swept.states.values()):
+        console.print(f"{_undecided(verdicts, only)}: the next look, about {clock(core / (size or 1))}", soft_wrap=True)
+        swept.append(run(further))
+        if any(state != "done" for state in swept[-1].states.values()):
             verdicts = write_report(whole)
             break
-        before, verdicts = _looks_taken(verdicts), write_report(whole)
-        if _looks_taken(verdicts) == before:
+        before, verdicts = _looks_taken(verdicts, only), write_report(whole)
+        if _looks_taken(verdicts, only) == before:
             break
-    _conclude(session, whole, swept, verdicts, computed, seconds)
+    _conclude(session, whole, swept, verdicts)
 
 
-def _further(whole: Session, verdicts: Mapping[str, Any]) -> Session | None:
+def _further(whole: Session, verdicts: Mapping[str, Any], only: Sequence[str] = ()) -> Session | None:
     """The session of what undecided checks ask for; None if nothing is asked for."""
     from assay.study.session import next_looks
 
-    more = next_looks(verdicts)
+    more = next_looks(verdicts, only)
     names = list(dict.fromkeys(one.experiment for one in more))
     return dataclasses.replace(whole, more=tuple(more), experiments=names) if more else None
 
 
-def _looks_taken(verdicts: Mapping[str, Any]) -> int:
+def _looks_taken(verdicts: Mapping[str, Any], only: Sequence[str] = ()) -> int:
     """How many looks have been taken at what asks for another one: the fewest."""
-    return min((row["looks"]["taken"] for row in verdicts["checks"] if "next" in row.get("looks", {})), default=0)
+    from assay.study.session import asking
+
+    return min((row["looks"]["taken"] for row in asking(verdicts, only)), default=0)
 
 
-def _undecided(verdicts: Mapping[str, Any]) -> str:
+def _undecided(verdicts: Mapping[str, Any], only: Sequence[str] = ()) -> str:
     """The checks that ask for another look, e.g. "undecided after look 1 of 3: 4a, 6b"."""
-    open_checks = [row for row in verdicts["checks"] if "next" in row.get("looks", {})]
-    taken = _looks_taken(verdicts)
+    from assay.study.session import asking
+
+    open_checks = asking(verdicts, only)
+    taken = _looks_taken(verdicts, only)
     ids = ", ".join(row["id"] for row in open_checks)
     return f"undecided after look {taken} of {len(open_checks[0]['looks']['units'])}: {ids}"
 
@@ -422,10 +425,8 @@ def _sweep_here(session: Session, size: int, limit: Limit) -> Any:
     return swept
 
 
-def _conclude(
-    session: Session, whole: Session, swept: Any, verdicts: Mapping[str, Any], computed: int, seconds: float
-) -> None:
-    """Show what a sweep came to; what failed, has no winner or could not be judged is one line and exit code 1."""
+def _conclude(session: Session, whole: Session, sweeps: Sequence[Any], verdicts: Mapping[str, Any]) -> None:
+    """Show what the sweeps of all looks came to; one line and exit code 1 for what failed or could not be judged."""
     from assay.app.finished import remember
     from assay.launch.progress import clock
     from assay.report.replications import differences
@@ -436,25 +437,28 @@ def _conclude(
     if session.made is None and not session.overrides:
         for line in differences(session.paper, session.scale, verdicts):
             console.print(f"committed results: {line}", markup=False, soft_wrap=True)
+    computed = sum(swept.computed for swept in sweeps)
     if computed:
-        console.print(f"{computed} runs computed in {clock(seconds)}")
+        console.print(f"{computed} runs computed in {clock(sum(swept.seconds for swept in sweeps))}")
+    states = {signature: state for swept in sweeps for signature, state in swept.states.items()}
+    blocked = list({repr(cell): cell for swept in sweeps for cell in swept.plan.blocked}.values())
     further = _further(whole, verdicts)
     if further is not None:
         _tell_next_look(further, verdicts)
-    elif not swept.plan.blocked and all(state == "done" for state in swept.states.values()):
+    elif not blocked and all(state == "done" for state in states.values()):
         remember(session, whole.store.signatures() & set(whole.whole().runs))
-    failed = [(signature, state) for signature, state in swept.states.items() if state == "failed"]
+    failed = [(signature, state) for signature, state in states.items() if state == "failed"]
     lines = []
     if failed:
-        where = swept.plan.where()
+        where = {signature: cells for swept in sweeps for signature, cells in swept.plan.where().items()}
         from assay.study.session import cell_name
 
         names = "; ".join(f"{signature} ({cell_name(where[signature][0])})" for signature, _ in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-        waiting = sum(1 for cell in swept.plan.blocked if not cell.dead_end)
+        waiting = sum(1 for cell in blocked if not cell.dead_end)
         held = f" {waiting} wait for them." if waiting else ""
         lines = [f"{len(failed)} runs failed: {names}{more}. `assay run SIGNATURE --debug` shows why.{held}"]
-    lines += swept.plan.dead_ends
+    lines += dict.fromkeys(cell.dead_end for cell in blocked if cell.dead_end)
     broken = errors(verdicts)
     if broken:
         lines.append(f"{len(broken)} of {len(verdicts['checks'])} checks could not be judged: {'; '.join(broken)}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.errors import UserError
 from assay.report import catalogue as books
 from assay.report import readme, wording
 from assay.report.catalogue import Catalogue, Entry
@@ -226,7 +227,12 @@ def _marks(slug: str, scale: str, where: _Where) -> Marks | None:
     if where.reports is not None:
         places_to_look.insert(0, (where.reports / slug / scale / "verdicts.json", True))
     for path, local in places_to_look:
-        content = read(path) if path.exists() else None
+        try:
+            content = read(path) if path.exists() else None
+        except UserError:
+            if not local:
+                raise
+            continue  # `assay report` writes it anew; one paper's file must not keep the others from being shown
         if content is not None and not (local and content.get("from") == COMMITTED):
             apart = _apart(where.papers / slug / "results" / scale, content, local)
             claims = [

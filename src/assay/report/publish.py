@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +28,7 @@ def publish(session: Session) -> list[Path]:
         UserError: the sweep is not complete, or not at the code as it is now, or the results are too large.
     """
     results, _ = _whole_sweep(session)
-    results.save(committed_folder(session.paper, session.scale))
-    return _judge_and_draw(results)
+    return _judge_and_draw(results, tables=True)
 
 
 def replicate(session: Session) -> Path:
@@ -53,7 +53,9 @@ def _whole_sweep(session: Session) -> tuple[Results, dict[str, Any]]:
     states = session.states(plan)
     if plan.dead_ends:
         raise UserError("; ".join(plan.dead_ends))
-    open_runs = [s for s, state in states.items() if state != "done"]
+    # Further seeds that no look asks for may be stale or failed: they are left out of the tables.
+    asked = {cell.signature for cell in plan.cells if cell.registered or cell.stage}
+    open_runs = [s for s, state in states.items() if state != "done" and s in asked]
     if open_runs or plan.blocked or not plan.runs:
         raise UserError(
             f"{session.paper} ({session.scale}) has {len(open_runs) + len(plan.blocked)} runs open; "
@@ -84,15 +86,19 @@ def publish_again(paper: str, scale: str) -> list[Path]:
     return _judge_and_draw(results)
 
 
-def _judge_and_draw(results: Results) -> list[Path]:
-    """Verdicts and figures beside the tables, and the READMEs."""
+def _judge_and_draw(results: Results, tables: bool = False) -> list[Path]:
+    """Verdicts and figures beside the tables, which are written first if told so, and the READMEs."""
     folder = committed_folder(results.paper, results.scale)
     verdicts = judge_paper(results.paper, results)
+    with tempfile.TemporaryDirectory() as trial:  # what can't be drawn is told before anything is touched
+        _figures(results.paper, results, Path(trial), "svg")
+    if tables:
+        results.save(folder)
     write_json(folder / "verdicts.json", verdicts)
-    tables = [*sorted(folder.glob("*.parquet")), folder / "results.json", folder / "verdicts.json"]
+    whole = [*sorted(folder.glob("*.parquet")), folder / "results.json", folder / "verdicts.json"]
     formats: tuple[Literal["svg", "png"], ...] = ("svg", "png")
     for format in formats:  # many curves are lighter as a picture of points
-        written = tables + _figures(results.paper, results, folder / "figures", format)
+        written = whole + _figures(results.paper, results, folder / "figures", format)
         size = sum(path.stat().st_size for path in written)
         if size <= MOST_BYTES:
             break

@@ -63,7 +63,7 @@ def outdated(paper: str, scale: str) -> list[tuple[str, str]]:
     if not path.exists():
         return []
     compose.load(paper)
-    facts = json.loads(path.read_text(encoding="utf-8"))["facts"]
+    facts = json.loads(path.read_text(encoding="utf-8")).get("facts", {})
     codes, parts = facts.get("codes"), facts.get("parts")
     if codes is None or parts is None:
         runs = pl.read_parquet(path.with_name("runs.parquet"), columns=["experiment", "arm"])

@@ -33,14 +33,17 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UserError(f"{path} holds no verdicts: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("claims"), list):
         raise UserError(f"{path} holds no verdicts: it has no list of claims")
     schema = content.get("schema", 1)
     if schema not in range(1, SCHEMA + 1):
         raise UserError(f"{path} has schema {schema!r}, this version reads 1 to {SCHEMA}: it is from a newer one")
-    return migrated(content)
+    try:
+        return migrated(content)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path} holds no verdicts of schema {schema}: {type(error).__name__}: {error}") from None
 
 
 def bound_of(form: Mapping[str, Any] | None) -> Bound:

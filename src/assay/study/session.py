@@ -241,12 +241,20 @@ def check_paper_is_sound(paper: str, study: Study | None = None) -> None:
         raise UserError(f"papers/{paper}/claims.py: {found[0]}{more}")
 
 
-def next_looks(verdicts: Mapping[str, Any]) -> list[More]:
+def asking(verdicts: Mapping[str, Any], only: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+    """The checks that ask for another look; with `only`, those that read nothing but these experiments."""
+    rows = [row for row in verdicts["checks"] if "next" in row.get("looks", {})]
+    return [
+        row for row in rows if not only or {read["experiment"] for read in row["looks"]["next"]["reads"]} <= {*only}
+    ]
+
+
+def next_looks(verdicts: Mapping[str, Any], only: Sequence[str] = ()) -> list[More]:
     """What undecided checks and their gates ask for: further seeds of what they read, and of nothing else."""
     found: dict[More, None] = {}
-    for row in verdicts["checks"]:
-        wanted = row.get("looks", {}).get("next")
-        for read in wanted["reads"] if wanted else ():
+    for row in asking(verdicts, only):
+        wanted = row["looks"]["next"]
+        for read in wanted["reads"]:
             found[More.read({**read, "seeds": wanted["units"]})] = None
     return list(found)
 

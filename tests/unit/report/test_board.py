@@ -55,6 +55,15 @@ def test_totals_are_those_of_the_verdicts(folders):
     assert (found["papers"], found["here"], found["judged"], found["claims"]) == (4, 3, 1, 7)
 
 
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"schema": 1, "claims": [], "checks": [{"id": "1"}]}', '{"schema": 9}']
+)
+def test_a_broken_file_of_this_machine_gives_way_to_what_is_committed(folders, content):
+    write(folders[1] / "done" / "desk", {})
+    (folders[1] / "done" / "desk" / "verdicts.json").write_text(content, encoding="utf-8")
+    assert board.totals(rows(folders))["tally"]["reproduced"] == 2
+
+
 def test_papers_come_in_the_catalogues_order_then_those_it_does_not_know(folders):
     found = rows(folders)
     assert [row.entry.slug for row in found] == ["done", "fresh", "absent", "own"]

@@ -523,6 +523,13 @@ def test_a_gate_of_groups_that_are_not_there_is_an_error_and_not_an_open_gate():
     assert rows["1"]["verdict"] == "inconclusive" and "groups that are not there" in rows["1"]["error"]
 
 
+def test_groups_that_have_not_run_yet_are_no_error():
+    data = replace(results(groups(a=(YES, NO))), expected={"box": Expected(6, 3, seeds=3)})
+    gated = check(Interval(BY_WD, above(0)), "1", gate_each={"wd=b": "g"})
+    rows = verdicts(data, gated, check(Interval(LOSS, above(0)), "g"))
+    assert "error" not in rows["1"] and "incomplete" in rows["1"]["note"]
+
+
 def test_a_control_never_counts_in_a_claims_mark_whatever_it_serves():
     claims = [Claim("C1", "one", "Thm 1")]
     for losses, expected in ((YES, "reproduced"), (NO, "inconclusive")):

@@ -336,7 +336,7 @@ def test_a_selection_without_a_winner_ends_the_sweep_with_a_line(session, monkey
     monkeypatch.setattr(cli, "_show", lambda session, verdicts: None)
     monkeypatch.setattr(cli, "_further", lambda session, verdicts: None)
     with pytest.raises(cli.RunFailed) as raised:
-        cli._conclude(session, session, swept, {"checks": []}, 0, 0.0)
+        cli._conclude(session, session, [swept], {"checks": []})
     assert str(raised.value) == line
     with pytest.raises(UserError) as refused:
         publish.publish(session)
