@@ -22,6 +22,7 @@ import inspect
 import linecache
 import math
 import operator
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -165,7 +166,7 @@ class Read:
         }
 
 
-class Measure:
+class Measure(ABC):
     """The base of all measures; see the module's docstring."""
 
     reads: tuple[Read, ...]
@@ -176,13 +177,13 @@ class Measure:
     name: str
     """What it is called on the page."""
 
+    @abstractmethod
     def __call__(self, results: Results) -> Values:
         """The values in some results; none where nothing is there yet."""
-        raise NotImplementedError  # pragma: no cover
 
+    @abstractmethod
     def form(self) -> Any:
         """The measure as data, the same whenever the same is measured."""
-        raise NotImplementedError  # pragma: no cover
 
     @property
     def inside(self) -> tuple[Measure, ...]:
